@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/tk_base.h"
+
+/* A list of words that a nickname must not contain (H51). */
+struct profanity;
+
+/*
+ * One entry per line, '#' starts a comment, blanks around an entry do not count. TK_EIO when the
+ * file cannot be read, TK_EINVAL for a line that is not UTF-8 (*line tells which).
+ */
+enum tk_err profanity_load(const char *path, struct profanity **list, unsigned *line) TK_MUST_CHECK;
+void profanity_free(struct profanity *list);
+
+/*
+ * True when text (valid UTF-8) holds an entry delimited by word boundaries, compared after case
+ * folding and NFKC. Letters and digits are word characters; '_' is a boundary.
+ */
+bool profanity_found(const struct profanity *list, struct tk_slice text);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* nodes: the broker workers as a table for people, or as JSON for programs. */
+#include <inttypes.h>
+
+#include "common/takoctl/node_list.h"
+#include "common/tk_buf.h"
+#include "common/tk_json.h"
+#include "common/tk_log.h"
+
+enum { JSON }; /* place of the option */
+
+static void write_json_text(struct tk_buf *out, struct tk_slice text)
+{
+    if (text.ptr != NULL && tk_utf8_valid(text))
+        tk_json_write_string(out, text);
+    else
+        tk_buf_append_str(out, "null");
+}
+
+static void write_json_node(struct tk_buf *out, const struct node_entry *node)
+{
+    tk_buf_append_str(out, "{\"node\":");
+    write_json_text(out, node->id);
+    for (int f = 0; f < NODE_FIELDS; f++) {
+        tk_buf_appendf(out, ",\"%s\":", node_field_kinds[f].name);
+        if (!node_field_kinds[f].is_number)
+            write_json_text(out, node->text[f]);
+        else if (node->number[f] >= 0)
+            tk_buf_appendf(out, "%" PRId64, node->number[f]);
+        else
+            tk_buf_append_str(out, "null");
+    }
+    if (node->lease_ms >= 0)
+        tk_buf_appendf(out, ",\"lease_ms\":%" PRId64 "}", node->lease_ms);
+    else
+        tk_buf_append_str(out, ",\"lease_ms\":null}");
+}
+
+static void print_json(const struct node_list *list)
+{
+    struct tk_buf out = {0};
+
+    for (size_t i = 0; i < list->count; i++) {
+        tk_buf_append_str(&out, i == 0 ? "[" : ",\n ");
+        write_json_node(&out, list->items[i]);
+    }
+    tk_buf_append_str(&out, list->count == 0 ? "[]\n" : "]\n");
+    fwrite(out.data, 1, out.len, stdout);
+    tk_buf_fini(&out);
+}
+
+/* The columns of the table: the id, then these fields, then what is left of the lease. */
+static const struct {
+    const char *title;
+    enum node_field field;
+} columns[] = {
+    {"BROKER", NODE_BROKER}, {"WORKER", NODE_WORKER},   {"PID", NODE_PID},
+    {"PORT", NODE_PORT},     {"STATE", NODE_STATE},     {"CONNECTIONS", NODE_CONNECTIONS},
+    {"TOPICS", NODE_TOPICS}, {"VERSION", NODE_VERSION},
+};
+
+#define COLUMNS (TK_ARRAY_LEN(columns) + 2)
+
+struct cell {
+    char text[136];
+};
+
+static void write_lease(struct cell *cell, int64_t lease_ms)
+{
+    if (lease_ms >= 0)
+        snprintf(cell->text, sizeof(cell->text), "%" PRId64 ".%" PRId64 "s", lease_ms / 1000,
+                 lease_ms % 1000 / 100);
+    else
+        snprintf(cell->text, sizeof(cell->text), "none");
+}
+
+/* node is NULL for the heading. */
+static void write_row(const struct node_entry *node, struct cell cells[COLUMNS])
+{
+    size_t size = sizeof(cells[0].text);
+
+    snprintf(cells[0].text, size, "%s", node != NULL ? TK_ESCAPE(node->id) : "NODE");
+    for (size_t c = 0; c < TK_ARRAY_LEN(columns); c++) {
+        struct tk_slice text =
+            node != NULL ? node->text[columns[c].field] : tk_slice_str(columns[c].title);
+        snprintf(cells[c + 1].text, size, "%s", text.ptr != NULL ? TK_ESCAPE(text) : "-");
+    }
+    if (node != NULL)
+        write_lease(&cells[COLUMNS - 1], node->lease_ms);
+    else
+        snprintf(cells[COLUMNS - 1].text, size, "LEASE");
+}
+
+static void measure(const struct node_entry *node, int widths[COLUMNS])
+{
+    struct cell cells[COLUMNS];
+
+    write_row(node, cells);
+    for (size_t c = 0; c < COLUMNS; c++) {
+        int width = (int)strlen(cells[c].text);
+        widths[c] = width > widths[c] ? width : widths[c];
+    }
+}
+
+static void print_row(const struct node_entry *node, const int widths[COLUMNS])
+{
+    struct cell cells[COLUMNS];
+
+    write_row(node, cells);
+    for (size_t c = 0; c + 1 < COLUMNS; c++)
+        printf("%-*s  ", widths[c], cells[c].text);
+    printf("%s\n", cells[COLUMNS - 1].text);
+}
+
+static void print_table(const struct node_list *list)
+{
+    int widths[COLUMNS] = {0};
+
+    if (list->count == 0) {
+        printf("no broker is running, or none is connected to this Redis\n");
+        return;
+    }
+    measure(NULL, widths);
+    for (size_t i = 0; i < list->count; i++)
+        measure(list->items[i], widths);
+    print_row(NULL, widths);
+    for (size_t i = 0; i < list->count; i++)
+        print_row(list->items[i], widths);
+}
+
+static int run_nodes(const struct ctl *ctl, const struct ctl_arguments *arguments)
+{
+    struct node_list *list = node_list_read(ctl);
+
+    if (list == NULL)
+        return CTL_FAILED;
+    if (arguments->options[JSON] != NULL)
+        print_json(list);
+    else
+        print_table(list);
+    node_list_free(list);
+    return CTL_OK;
+}
+
+const struct ctl_command ctl_nodes = {
+    .name = "nodes",
+    .syntax = {.options = {[JSON] = {.name = "json", .is_flag = true}}},
+    .needs = CTL_NEEDS_REDIS,
+    .usage = "[--json]",
+    .summary = "list the broker workers",
+    .help = "Lists the workers of all brokers, as each has described itself in Redis. A worker\n"
+            "renews its lease all the time; one that died is gone when the lease has run out.\n"
+            "\n"
+            "With --json: an array of objects with node, broker, worker, pid, port, state (up or\n"
+            "draining), connections, topics, version, incarnation, lease_ms; null for what is not\n"
+            "known.\n"
+            "\n"
+            "  takoctl nodes\n"
+            "  takoctl nodes --json | jq 'map(.connections) | add'\n",
+    .run = run_nodes,
+};
