@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The rules about a user's attributes as clients send them (H44-H54). */
+#pragma once
+
+#include "common/accounts/nickname.h"
+#include "common/accounts/users.h"
+#include "fcgi-api/jsonapi.h"
+
+struct user_rules {
+    struct nickname_rules nickname;
+    int64_t stamps_max;
+};
+
+/* The names of all attributes, NULL terminated. */
+extern const char *const user_attribute_names[];
+
+/*
+ * Checks the attributes that are present, and only those (H53); attributes may be NULL. True: they
+ * are in changes, whose nickname points into nickname_text. False: every violation is in errors.
+ */
+bool user_attributes_read(json_object *attributes, const struct user_rules *rules,
+                          struct user_changes *changes, struct tk_buf *nickname_text,
+                          struct jsonapi_errors *errors);
