@@ -46,7 +46,7 @@ TAKOCTL_LIB := $(BUILD)/lib/libtakoctl.a
 API_LIB     := $(BUILD)/lib/libtako-api.a
 BROKER_LIB  := $(BUILD)/lib/libtako-broker.a
 UNIT_BIN    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
-PROGRAMS    :=
+PROGRAMS    := $(BUILD)/bin/tako-api $(BUILD)/bin/tako-broker $(BUILD)/bin/takoctl
 
 # Files that the assembler puts into the program.
 $(BUILD)/obj/fcgi-api/description.o: $(wildcard fcgi-api/description/*.json)
