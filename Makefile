@@ -237,17 +237,24 @@ check-bench:
 	@$(MAKE) --silent BUILD=$(BUILD)-gcc CC=gcc WERROR=-Werror bench-programs
 	@$(MAKE) --silent BUILD=$(BUILD)-clang CC=clang WERROR=-Werror bench-programs
 
-# Fuzzing: each tests/fuzz/fuzz_NAME.c starts from the seeds in tests/fuzz/corpus/NAME. What it learns, and the
-# input of a crash, stay in build-fuzz.
+# Fuzzing: tests/fuzz/FOLDER/fuzz_NAME.c links the library of its folder, as unit tests do, and starts from the
+# seeds in tests/fuzz/corpus/NAME. What it learns, and the input of a crash, stay in build-fuzz.
 FUZZ_SECONDS ?= 60
-FUZZ_NAMES   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_NAMES   := $(patsubst fuzz_%.c,%,$(notdir $(wildcard tests/fuzz/*/fuzz_*.c)))
 FUZZ_DIR     := $(BUILD)-fuzz
 FUZZ_FLAGS   := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+FUZZ_LINK     = $(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer,address,undefined $^
 .PHONY: fuzz fuzz-programs
 
-$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BROKER_LIB) $(COMMON_LIB)
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/common/fuzz_%.o $(COMMON_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer,address,undefined $^ $(BROKER_LIBS) $(COMMON_LIBS) -o $@
+	$(FUZZ_LINK) $(COMMON_LIBS) -o $@
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fcgi-api/fuzz_%.o $(API_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(FUZZ_LINK) $(API_LIBS) $(COMMON_LIBS) -o $@
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/broker/fuzz_%.o $(BROKER_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(FUZZ_LINK) $(BROKER_LIBS) $(COMMON_LIBS) -o $@
 fuzz-programs: $(FUZZ_NAMES:%=$(BUILD)/fuzz/%)
 
 fuzz: ## the parsers of client input, each for FUZZ_SECONDS (60) with clang's libFuzzer
