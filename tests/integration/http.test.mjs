@@ -395,3 +395,15 @@ table(
     assertErrors(answer, 400);
   },
 );
+
+test('H94: a request with too long a head is the web server\'s to refuse, and costs nobody else', async () => {
+  const long = 'x'.repeat(20_000);
+  for (const answer of [
+    await api.get(`${LEADERBOARD}?${long}`),
+    await api.get(LEADERBOARD, { headers: { 'X-Long': long } }),
+  ]) {
+    assert.equal(answer.status, 431);
+    assert.equal(answer.headers['x-request-id'], undefined, 'it never reached tako-api');
+  }
+  assert.equal((await api.get(LEADERBOARD)).status, 200);
+});

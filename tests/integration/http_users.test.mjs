@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { generateNickname } from 'hololive-nick-gen';
 import { ANY_UUID, UUID, assertCommonHeaders, assertErrors, assertUserDocument } from '../support/http.mjs';
 import { startStack } from '../support/stack.mjs';
 import { table, test } from '../support/testing.mjs';
@@ -194,7 +195,7 @@ table(
 const LENGTH_ON_CREATE = 'nickname: length must be ';
 
 table(
-  'H46-H51: nicknames that are refused, on create',
+  'H46-H51, H90: nicknames that are refused, on create: 400, never 422',
   [
     ['H46 25 letters', 'a'.repeat(25), LENGTH_ON_CREATE],
     ['H46 25 flags', FLAG.repeat(25), LENGTH_ON_CREATE],
@@ -234,6 +235,25 @@ table(
     assert.ok(!error.detail.includes(nickname), 'the value is not quoted back (H99)');
   },
 );
+
+/** All that the page's own generator can say: it only gives one at a time, by chance. */
+function generatedNames() {
+  const names = new Set();
+  for (let draws = 0; draws < 100_000 && names.size < 585; draws++) names.add(generateNickname());
+  assert.equal(names.size, 585);
+  return [...names];
+}
+
+test('H46, H51, D1: every name that the page generates registers and can be set', async () => {
+  const id = await stack.createUser();
+  const refused = [];
+  for (const nickname of generatedNames()) {
+    const [created, updated] = await Promise.all([api.create({ nickname }), api.update(id, { nickname })]);
+    if (created.status !== 201 || created.json.data.attributes.nickname !== nickname) refused.push(nickname);
+    if (updated.status !== 200 || updated.json.data.attributes.nickname !== nickname) refused.push(nickname);
+  }
+  assert.deepEqual(refused, []);
+});
 
 test('H46: the length limits of an update are 3 and 24', async () => {
   const { id } = await api.register('Boundary');
@@ -443,6 +463,46 @@ test('H71: upper-case ids are accepted, answers are lower case', async () => {
   assertUserDocument(answer, 200, { id, nickname: 'Loud_Id', stamps: 0, self: path });
 });
 
+test('H59: what another program writes is seen at once, by every worker', async () => {
+  const { id } = await api.register('Before');
+  const read = () => Promise.all(Array.from({ length: 12 }, () => api.get(`${USERS}/${id}`)));
+  await read();
+  await stack.sql(`update users set nickname = 'After' where id = '${id}'`);
+  const names = (await read()).map((answer) => answer.json.data.attributes.nickname);
+  assert.deepEqual(new Set(names), new Set(['After']));
+});
+
+test('H97: a lower score than before is taken: a reinstalled client begins anew', async () => {
+  const id = await stack.createUser();
+  await api.update(id, { stamps_collected: 9 });
+  assertUserDocument(await api.update(id, { stamps_collected: 2 }), 200, {
+    id,
+    nickname: (await row(id)).nickname,
+    stamps: 2,
+  });
+});
+
+table(
+  'H74, H90: an update is refused for the same reasons as a creation, and changes nothing',
+  [
+    ['no JSON', '{"data":', 400, ['InvalidJSON']],
+    ['no data', '{}', 400, ['InvalidBody']],
+    ['an unknown attribute', withAttributes({ foo: 1 }), 400, ['InvalidBody']],
+    ['a bad nickname', withAttributes({ nickname: 'a\nbc' }), 400, ['invalid_attribute']],
+    ['bad stamps', withAttributes({ stamps_collected: -1 }), 400, ['invalid_attribute']],
+    ['one good, one bad', withAttributes({ nickname: 'Good', stamps_collected: -1 }), 400, ['invalid_attribute']],
+    ['too large', withAttributes({ nickname: 'x'.repeat(70_000) }), 413, ['PayloadTooLarge']],
+  ],
+  ([name]) => name,
+  async ([, body, status, codes]) => {
+    const { id } = await api.register('Unchanged');
+    const before = await row(id);
+    assertErrors(await api.call('PATCH', `${USERS}/${id}`, { body }), status, codes);
+    const { age: ignored, ...after } = await row(id);
+    assert.deepEqual(after, { nickname: before.nickname, stamps: before.stamps, inserted: before.inserted, updated: before.updated });
+  },
+);
+
 test('H72: concurrent updates of name and stamps are both kept', async () => {
   const { id } = await api.register('Race_Start');
   for (let round = 1; round <= 10; round++) {
@@ -504,7 +564,7 @@ test('H101: If-Match and If-None-Match', async () => {
   assertErrors(await api.update(id, { nickname: 'Again' }, matching), 412);
 });
 
-test('H84-H87: the leaderboard', async () => {
+test('H84, H85, H87: the leaderboard', async () => {
   await stack.sql('delete from users');
   const empty = await api.get(LEADERBOARD);
   assert.equal(empty.body, '{"data":[]}');

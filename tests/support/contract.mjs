@@ -197,6 +197,9 @@ export const ROWS = [
   ['H101', 'any If-Match', 'PATCH', '{one}', { ...user({ stamps_collected: 5 }), headers: { 'If-Match': '*' } }, { status: 200 }],
   ['H101', 'If-None-Match', 'GET', '{one}', headers({ 'If-None-Match': '*' }), { status: 304, body: '', headers: { etag: /^"/ } }],
   ['H103', 'a key that is none', 'POST', '{users}', { ...user({}), headers: { 'Idempotency-Key': 'k'.repeat(256) } }, error(400, 'InvalidHeader', header('Idempotency-Key'))],
+  ['H104', 'no other dialect of errors', 'GET', '{none}', accept('application/problem+json'), notAcceptable],
+  ['H104', 'not even beside ours', 'GET', '{none}', accept(`application/problem+json, ${JSON_API};q=0.1`), notFound],
+  ['H107', 'the leaderboard is flat only', 'GET', '/api/json/accounts/leaderboard', {}, notFound],
   ['H105', 'OpenAPI', 'GET', '/api/json/open_api', { token: 'none' }, { status: 200, headers: { 'content-type': 'application/json' }, body: (json) => assert.match(json.openapi, /^3\.1/) }],
   ['H105', 'JSON Schema', 'GET', '/api/json/accounts/json_schema', { token: 'none' }, { status: 200, headers: { 'content-type': 'application/schema+json' } }],
 ];

@@ -19,6 +19,7 @@ static void expect(const char *sqlstate, enum tk_err err, bool try_again, bool r
         fail_msg("%s", sqlstate != NULL ? sqlstate : "(none)");
 }
 
+/* H93 */
 static void values_the_database_refuses(void **state)
 {
     expect("22021", TK_EINVAL, false, false);
@@ -26,6 +27,7 @@ static void values_the_database_refuses(void **state)
     expect("22003", TK_EINVAL, false, false);
 }
 
+/* H93 */
 static void what_has_surely_not_happened_is_tried_again(void **state)
 {
     expect("40001", TK_EUNAVAIL, true, false);
@@ -34,7 +36,7 @@ static void what_has_surely_not_happened_is_tried_again(void **state)
     expect("0A000", TK_EIO, true, true);
 }
 
-/* A lost connection: nobody knows whether the statement was carried out. */
+/* H92, H93: a lost connection, and nobody knows whether the statement was carried out. */
 static void what_may_have_happened_is_not(void **state)
 {
     expect(NULL, TK_EUNAVAIL, false, true);
@@ -45,6 +47,7 @@ static void what_may_have_happened_is_not(void **state)
     expect("57014", TK_EUNAVAIL, false, false);
 }
 
+/* H93 */
 static void the_rest_is_our_own_fault(void **state)
 {
     expect("42P01", TK_EIO, false, true);
