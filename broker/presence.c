@@ -293,10 +293,10 @@ static void free_topic(struct presence_topic *t)
     unlink_due(t);
     presence_cancel_read(t);
     tk_map_remove(&t->p->topics, presence_topic_name(t));
-    if (t->prev)
-        t->prev->next = t->next;
-    else
+    if (t == t->p->first_topic)
         t->p->first_topic = t->next;
+    else
+        t->prev->next = t->next;
     if (t->next)
         t->next->prev = t->prev;
     presence_set_fini(&t->set);
@@ -314,6 +314,7 @@ static bool is_done(const struct presence_topic *t)
 
 static void flush(struct presence_topic *t)
 {
+    tk_assert(t->is_due);
     unlink_due(t);
     tell_members(t);
     write_out(t);
@@ -348,16 +349,16 @@ static struct presence_topic *topic_get(struct presence *p, struct tk_slice name
     return t;
 }
 
-struct presence_topic *presence_open(struct presence *p, struct tk_slice name, void *owner)
+struct presence_topic *presence_open(struct presence *p, struct tk_slice topic, void *owner)
 {
-    struct presence_topic *t = topic_get(p, name);
+    struct presence_topic *t = topic_get(p, topic);
     tk_assert(!t->is_open);
     t->is_open = true;
     t->owner = owner;
     t->is_ready = !p->is_linked;
     t->opened_ms = p->now_ms;
     t->compare_ms = p->now_ms + PRESENCE_COMPARE_MS;
-    p->ops->subscribe(p->arg, name);
+    p->ops->subscribe(p->arg, topic);
     return t;
 }
 
@@ -467,16 +468,20 @@ void presence_keep(struct presence_topic *t, struct presence_entry *entry)
     presence_settle(t);
 }
 
-static void flush_all(struct presence *p)
+/* The batches that are due at this time. */
+static void flush_until(struct presence *p, uint64_t now_ms)
 {
-    while (p->first_due)
-        flush(p->first_due);
+    struct presence_topic *next;
+    for (struct presence_topic *t = p->first_due; t && t->due_ms <= now_ms; t = next) {
+        next = t->due_next;
+        flush(t);
+    }
 }
 
 size_t presence_drain(struct presence *p)
 {
     size_t kept = 0;
-    flush_all(p);
+    flush_until(p, UINT64_MAX);
     for (struct presence_topic *t = p->first_topic; t; t = t->next) {
         write_out(t);
         kept += t->self.origin.count;
@@ -486,9 +491,11 @@ size_t presence_drain(struct presence *p)
 
 void presence_fini(struct presence *p)
 {
-    while (p->first_topic) {
-        tk_assert(!p->first_topic->is_open);
-        free_topic(p->first_topic);
+    struct presence_topic *next;
+    for (struct presence_topic *t = p->first_topic; t; t = next) {
+        next = t->next;
+        tk_assert(!t->is_open);
+        free_topic(t);
     }
     tk_map_fini(&p->topics);
     presence_nodes_fini(p);
@@ -569,8 +576,7 @@ static void look_after_writes(struct presence *p)
 void presence_tick(struct presence *p, uint64_t now_ms)
 {
     p->now_ms = now_ms;
-    while (p->first_due && p->first_due->due_ms <= now_ms)
-        flush(p->first_due);
+    flush_until(p, now_ms);
     if (now_ms - p->polled_ms < PRESENCE_POLL_MS)
         return;
     p->polled_ms = now_ms;

@@ -167,7 +167,7 @@ void presence_on_written(struct presence *p, struct tk_slice topic, uint64_t seq
 void presence_on_expired(struct presence *p, struct tk_slice topic);
 
 /* floor: presence.floor of that node when it took its lease. */
-void presence_on_lease(struct presence *p, struct tk_slice node, bool is_alive, uint64_t floor);
+void presence_on_lease(struct presence *p, struct tk_slice id, bool is_alive, uint64_t floor);
 
 /*
  * An answer to ops->read: all numbers first, then entries in any order, any number of times, then
@@ -175,7 +175,7 @@ void presence_on_lease(struct presence *p, struct tk_slice node, bool is_alive, 
  * is not wanted any more is ignored.
  */
 void presence_on_read_seq(struct presence *p, struct tk_slice topic, uint64_t id,
-                          struct tk_slice node, struct tk_slice seq);
+                          struct tk_slice node, struct tk_slice text);
 /* field: "<node>|<ref>" */
 void presence_on_read_entry(struct presence *p, struct tk_slice topic, uint64_t id,
                             struct tk_slice field, struct tk_slice text);
@@ -185,5 +185,5 @@ void presence_on_read_end(struct presence *p, struct tk_slice topic, uint64_t id
 
 /* News of a node. replaces: older incarnations of it are dead, unless they are draining (C128). */
 enum presence_news { PRESENCE_NODE_UP, PRESENCE_NODE_DRAINING, PRESENCE_NODE_GONE };
-void presence_on_node(struct presence *p, struct tk_slice node, enum presence_news news,
+void presence_on_node(struct presence *p, struct tk_slice id, enum presence_news news,
                       bool replaces);

@@ -26,10 +26,10 @@ char *presence_refs_next(struct presence_refs *refs, char out[PRESENCE_REF_LEN +
     refs->counter++;
     for (int i = 0; i < 6; i++)
         bytes[6 + i] = (uint8_t)(refs->counter >> 8 * (5 - i));
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++) {
         const uint8_t *three = bytes + 3 * i;
         uint32_t bits = (uint32_t)three[0] << 16 | (uint32_t)three[1] << 8 | three[2];
-        for (int j = 0; j < 4; j++)
+        for (size_t j = 0; j < 4; j++)
             out[4 * i + j] = base64[bits >> 6 * (3 - j) & 63];
     }
     out[PRESENCE_REF_LEN] = '\0';
@@ -157,8 +157,10 @@ static const char *read_member(const char *p, struct member *m)
 static void append_on_one_line(struct tk_buf *out, struct tk_slice text)
 {
     char *to = tk_buf_reserve(out, text.len);
+    memcpy(to, text.ptr, text.len);
     for (size_t i = 0; i < text.len; i++)
-        to[i] = (unsigned char)text.ptr[i] < ' ' ? ' ' : text.ptr[i];
+        if ((unsigned char)to[i] < ' ')
+            to[i] = ' ';
     out->len += text.len;
 }
 

@@ -106,10 +106,10 @@ static struct presence_key *get_key(struct presence_set *set, struct tk_slice na
 static void free_key(struct presence_set *set, struct presence_key *key)
 {
     tk_map_remove(&set->keys, name_of(key));
-    if (key->prev)
-        key->prev->next = key->next;
-    else
+    if (key == set->first_key)
         set->first_key = key->next;
+    else
+        key->prev->next = key->next;
     if (key->next)
         key->next->prev = key->prev;
     else
@@ -178,10 +178,10 @@ static void link_changed(struct presence_set *set, struct presence_entry *e)
 static void unlink_changed(struct presence_set *set, struct presence_entry *e)
 {
     e->is_changed = false;
-    if (e->prev_changed)
-        e->prev_changed->next_changed = e->next_changed;
-    else
+    if (e == set->first_changed)
         set->first_changed = e->next_changed;
+    else
+        e->prev_changed->next_changed = e->next_changed;
     if (e->next_changed)
         e->next_changed->prev_changed = e->prev_changed;
     else
@@ -197,7 +197,7 @@ static void free_entry(struct presence_set *set, struct presence_entry *e)
         free_key(set, key);
 }
 
-/* Keeps the list of changes right after something about e has changed. Frees a forgotten entry. */
+/* Keeps the list of changes right after something about e has changed. */
 static void review(struct presence_set *set, struct presence_entry *e)
 {
     bool is_change = is_to_be_seen(e) != e->is_shown;
@@ -205,8 +205,6 @@ static void review(struct presence_set *set, struct presence_entry *e)
         link_changed(set, e);
     else if (!is_change && e->is_changed)
         unlink_changed(set, e);
-    if (e->is_gone && !e->is_shown)
-        free_entry(set, e);
 }
 
 /* Kept entries give way when the user's first other entry comes, and return when the last leaves.
@@ -244,10 +242,10 @@ static void link_to_origin(struct presence_entry *e, struct presence_origin *ori
 static void unlink_from_origin(struct presence_entry *e)
 {
     struct presence_origin *origin = e->origin;
-    if (e->origin_prev)
-        e->origin_prev->origin_next = e->origin_next;
-    else
+    if (e == origin->first)
         origin->first = e->origin_next;
+    else
+        e->origin_prev->origin_next = e->origin_next;
     if (e->origin_next)
         e->origin_next->origin_prev = e->origin_prev;
     else
@@ -312,6 +310,8 @@ void presence_set_remove(struct presence_set *set, struct presence_entry *e)
     key->kept -= e->is_kept;
     count_live(set, key, was_live, false);
     review(set, e);
+    if (!e->is_shown)
+        free_entry(set, e);
 }
 
 void presence_set_keep(struct presence_set *set, struct presence_entry *e)
@@ -334,8 +334,11 @@ void presence_set_touch(struct presence_entry *e)
 
 void presence_set_remove_origin(struct presence_set *set, struct presence_origin *origin)
 {
-    while (origin->first)
-        presence_set_remove(set, origin->first);
+    struct presence_entry *next;
+    for (struct presence_entry *e = origin->first; e; e = next) {
+        next = e->origin_next;
+        presence_set_remove(set, e);
+    }
 }
 
 void presence_set_show_origin(struct presence_set *set, struct presence_origin *origin,

@@ -83,7 +83,7 @@ struct presence_record presence_record_of(const struct presence_entry *entry);
 struct tk_slice presence_entry_key(const struct presence_entry *entry);
 
 /* How many entries a key has, gone ones not counted. */
-uint32_t presence_set_count(const struct presence_set *set, struct tk_slice key);
+uint32_t presence_set_count(const struct presence_set *set, struct tk_slice name);
 
 static inline bool presence_set_has_changes(const struct presence_set *set)
 {

@@ -8,7 +8,7 @@
 #include "broker/presence_set.h"
 
 #define PRESENCE_DELTA_MAX 512 /* joins, and leaves, of one delta */
-#define PRESENCE_META_MAX  (64 * 1024)
+#define PRESENCE_META_MAX  ((size_t)64 * 1024)
 #define PRESENCE_NODE_MAX  160 /* bytes of a node id */
 
 /* [stamp,"ref","key",at_ms,kept,meta] */

@@ -18,7 +18,7 @@
 #include "common/tk_log.h"
 
 #define PROTOCOL_NAME  "tako"
-#define READ_SIZE      (32U * 1024)                            /* one buffer for all connections */
+#define READ_SIZE      ((size_t)32 * 1024)                    /* one buffer for all connections */
 #define HANDSHAKE_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455, 1.3 */
 
 struct ws_transport {

@@ -9,7 +9,7 @@
 /* A file of the source tree as bytes of this program: name up to name_end. */
 #define EMBED(name, file)                                                                          \
     __asm__(".section .rodata\n" #name ":\n.incbin \"" file "\"\n" #name "_end:\n.previous\n");    \
-    extern const char name[], name##_end[]
+    extern const char(name)[], name##_end[]
 
 EMBED(description_open_api, "fcgi-api/description/open_api.json");
 EMBED(description_json_schema, "fcgi-api/description/json_schema.json");

@@ -72,7 +72,7 @@ static enum outcome confirm(struct user_events *events)
 {
     void *reply = NULL;
 
-    if (events->unconfirmed.len == 0)
+    if (events->context == NULL || events->unconfirmed.len == 0)
         return SENT;
     if (redisGetReply(events->context, &reply) != REDIS_OK) {
         bool is_silent = events->context->err == REDIS_ERR_IO &&
@@ -92,8 +92,7 @@ void user_events_free(struct user_events *events)
 {
     if (events == NULL)
         return;
-    if (events->context != NULL)
-        (void)confirm(events); /* closing earlier could take the event along */
+    (void)confirm(events); /* closing earlier could take the event along */
     disconnect(events);
     tk_buf_fini(&events->unconfirmed);
     tk_redis_address_fini(&events->address);

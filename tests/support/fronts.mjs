@@ -39,6 +39,7 @@ class Kitchen {
     this.dir = dir;
     this.stack = stack;
     this.settings = settings;
+    process.once('exit', () => this.#children.forEach(({ child }) => child.kill('SIGKILL')));
   }
 
   path(name) {
@@ -110,7 +111,6 @@ class Kitchen {
       stop: () => stopChild(child, name, stopWith),
     };
     this.#children.push(running);
-    process.once('exit', () => child.kill('SIGKILL'));
     await eventually(`${name} is ready`, async () => {
       if (failure || child.exitCode !== null) throw failure ?? new Error(`${name} ended: ${running.log()}`);
       return isReady();
