@@ -185,17 +185,20 @@ $(BUILD)/prefix: FORCE
 $(BUILD)/obj/fcgi-api/settings.o $(BUILD)/obj/common/takoctl/settings.o: $(BUILD)/prefix
 .PHONY: FORCE
 
-SHARE := $(DESTDIR)$(PREFIX)/share/tako
+# Texts that name the places of an installation name those below /usr/local.
+SHARE   := $(DESTDIR)$(PREFIX)/share/tako
+UNITS   := $(DESTDIR)$(PREFIX)/lib/systemd/system
+SAMPLES := deploy/tako.env.example $(wildcard deploy/*.conf)
 install: build ## programs, SQL, word list, samples and systemd units (PREFIX, DESTDIR)
-	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/sql/migrations $(SHARE)/examples $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/sql/migrations $(SHARE)/errors $(SHARE)/examples $(UNITS)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 sql/migrations/*.sql $(SHARE)/sql/migrations
+	install -m 644 deploy/errors/*.html $(SHARE)/errors
 	install -m 644 common/accounts/profanity.txt $(SHARE)
-	install -m 644 deploy/tako.env.example deploy/lighttpd.conf deploy/nginx.conf deploy/apache.conf $(SHARE)/examples
-	for unit in tako-api tako-broker; do \
-		sed 's|@PREFIX@|$(PREFIX)|g' deploy/$$unit.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service; \
-		chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service; \
-	done
+	install -m 755 deploy/tako-api.cgi $(SHARE)
+	install -m 644 $(SAMPLES) $(SHARE)/examples
+	install -m 644 $(wildcard deploy/*.service deploy/*.socket) $(UNITS)
+	sed -i 's|/usr/local/|$(PREFIX)/|g' $(SHARE)/tako-api.cgi $(SHARE)/examples/* $(UNITS)/tako-*
 
 fresh: ## make run and make test in a new, empty Debian 12 (needs root; FRESH_DIR)
 	@exec deploy/fresh
