@@ -15,6 +15,7 @@ import { WebSocket } from 'ws';
 import { eventually, within } from './testing.mjs';
 
 const PATIENCE_MS = 20_000;
+const HEARTBEAT_MS = 10_000; // a page's 30 s would outlive the tests, see end()
 const EVENTS = ['collected-broadcast', 'rally-completed', 'shout', 'msg', 'ping'];
 
 /** Version -> its Socket. 1.3 speaks V1, all others V2; binary since 1.5. 1.7.6 is the deployed one. */
@@ -63,7 +64,12 @@ export class PhoenixUser {
   constructor(Socket, url, token, options = {}) {
     this.token = token;
     const params = options.authToken ? {} : { userToken: token };
-    this.socket = new Socket(url, { params, transport: WebSocket, ...options });
+    this.socket = new Socket(url, {
+      params,
+      transport: WebSocket,
+      heartbeatIntervalMs: HEARTBEAT_MS,
+      ...options,
+    });
     this.socket.onOpen(() => this.opens++);
     this.socket.onClose((event) => this.closeCodes.push(event.code));
     PhoenixUser.#all.add(this);
@@ -113,12 +119,16 @@ export class PhoenixUser {
     });
   }
 
-  /** Disconnects for good: 1.3 and 1.4 would leave timers behind that never end. */
+  /**
+   * Disconnects for good: 1.3 and 1.4 would leave timers behind that never end, and 1.5 forgets the
+   * timer of its first heartbeat, which starts the next ones.
+   */
   end() {
     const channels = this.socket.channels;
     this.socket.channels = [];
     this.socket.disconnect();
     clearInterval(this.socket.heartbeatTimer);
+    this.socket.sendHeartbeat = () => {};
     this.socket.reconnectTimer.reset();
     for (const channel of channels) channel.rejoinTimer.reset();
     PhoenixUser.#all.delete(this);
