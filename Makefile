@@ -178,11 +178,11 @@ env-example: build ## write deploy/tako.env.example from the programs' settings
 	deploy/env-example $(BUILD)/bin >deploy/tako.env.example.new
 	mv deploy/tako.env.example.new deploy/tako.env.example
 
-# Default places are compiled in, so a new PREFIX means compiling these files again.
+# The prefix is compiled in, so another one means compiling this file again.
 $(BUILD)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' >$@
-$(BUILD)/obj/fcgi-api/settings.o $(BUILD)/obj/common/takoctl/settings.o: $(BUILD)/prefix
+$(BUILD)/obj/common/tk_install.o: $(BUILD)/prefix
 .PHONY: FORCE
 
 # Texts that name the places of an installation name those below /usr/local.

@@ -6,12 +6,11 @@
  */
 #include "fcgi-api/api.h"
 
-#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/tk_install.h"
 #include "common/tk_log.h"
 #include "common/tk_url.h"
 #include "fcgi-api/clock.h"
@@ -26,22 +25,13 @@ enum stage {
 
 static enum tk_err load_word_list(struct api *api)
 {
-    const char *setting = api->settings->profanity_file;
-    unsigned line = 0;
+    char why[PATH_MAX + 64];
+    enum tk_err err =
+        profanity_open(api->settings->profanity_file, &api->profanity, why, sizeof(why));
 
-    if (setting != NULL && strcmp(setting, "none") == 0)
+    if (err == TK_OK)
         return TK_OK;
-    char *path = setting != NULL
-                     ? tk_xstrdup(setting)
-                     : tk_installed_file("profanity.txt", "common/accounts/profanity.txt");
-    enum tk_err err = profanity_load(path, &api->profanity, &line);
-    enum tk_log_level level = api->settings->dev ? TK_LOG_WARN : TK_LOG_ERROR;
-    if (err == TK_EIO)
-        tk_log_write(level, "TAKO_PROFANITY_FILE: %s: %s", path, strerror(errno));
-    else if (err)
-        tk_log_write(level, "TAKO_PROFANITY_FILE: %s: line %u is not UTF-8, or too long", path,
-                     line);
-    free(path);
+    tk_log_write(api->settings->dev ? TK_LOG_WARN : TK_LOG_ERROR, "TAKO_PROFANITY_FILE: %s", why);
     return api->settings->dev ? TK_OK : err;
 }
 

@@ -16,6 +16,7 @@
 #include <unistr.h>
 
 #include "common/tk_buf.h"
+#include "common/tk_install.h"
 #include "common/tk_json.h"
 
 #define LINE_BYTES  256
@@ -148,6 +149,25 @@ enum tk_err profanity_load(const char *path, struct profanity **list, unsigned *
         qsort(loaded->entries, loaded->count, sizeof(*loaded->entries), compare_slices);
     *list = loaded;
     return TK_OK;
+}
+
+enum tk_err profanity_open(const char *setting, struct profanity **list, char *why, size_t size)
+{
+    unsigned line = 0;
+
+    *list = NULL;
+    if (setting != NULL && strcmp(setting, "none") == 0)
+        return TK_OK;
+    char *path = setting != NULL
+                     ? tk_xstrdup(setting)
+                     : tk_installed_file("profanity.txt", "common/accounts/profanity.txt");
+    enum tk_err err = profanity_load(path, list, &line);
+    if (err == TK_EIO)
+        snprintf(why, size, "%s: %s", path, strerror(errno));
+    else if (err)
+        snprintf(why, size, "%s: line %u is not UTF-8, or too long", path, line);
+    free(path);
+    return err;
 }
 
 void profanity_free(struct profanity *list)

@@ -4,8 +4,8 @@
  * same news to the brokers afterwards. What is stored stays stored when the news cannot be sent:
  * then there is a warning and no failure, since repeating `user create` would make a second user.
  */
-#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -13,7 +13,6 @@
 #include "common/accounts/users.h"
 #include "common/takoctl/publish.h"
 #include "common/takoctl/values.h"
-#include "common/tk_install.h"
 #include "common/tk_log.h"
 #include "common/tk_url.h"
 
@@ -59,27 +58,6 @@ static int explain_database(const struct ctl *ctl, enum tk_err err)
     }
 }
 
-static enum tk_err load_word_list(const struct ctl *ctl, struct profanity **list)
-{
-    const char *setting = ctl->settings->profanity_file;
-    unsigned line = 0;
-
-    *list = NULL;
-    if (setting != NULL && strcmp(setting, "none") == 0)
-        return TK_OK;
-    char *path = setting != NULL
-                     ? tk_xstrdup(setting)
-                     : tk_installed_file("profanity.txt", "common/accounts/profanity.txt");
-    enum tk_err err = profanity_load(path, list, &line);
-    if (err == TK_EIO)
-        ctl_fail(ctl, "cannot read the word list %s: %s. Set TAKO_PROFANITY_FILE, or none there.",
-                 path, strerror(errno));
-    else if (err)
-        ctl_fail(ctl, "the word list %s is wrong in line %u: not UTF-8, or too long", path, line);
-    free(path);
-    return err;
-}
-
 /* An empty nickname takes the name away (H48). text holds what changes->nickname points to. */
 static int read_nickname(const struct ctl *ctl, const char *raw, unsigned min_length,
                          struct tk_buf *text, struct user_changes *changes)
@@ -89,11 +67,15 @@ static int read_nickname(const struct ctl *ctl, const char *raw, unsigned min_le
     struct profanity *list = NULL;
     struct nickname_problem why;
     struct ctl_problem problem = {{0}};
+    char trouble[PATH_MAX + 64];
 
     if (ctl_check_text("nickname", raw, &problem))
         return ctl_refuse(ctl, &problem);
-    if (load_word_list(ctl, &list) != TK_OK)
+    if (profanity_open(ctl->settings->profanity_file, &list, trouble, sizeof(trouble))) {
+        ctl_fail(ctl, "the word list cannot be used: %s. Set TAKO_PROFANITY_FILE, or none there.",
+                 trouble);
         return CTL_FAILED;
+    }
     rules.profanity = list;
     enum tk_err err = nickname_check(tk_slice_str(raw), &rules, text, &why);
     profanity_free(list);

@@ -12,9 +12,9 @@ import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { collect, isRunning } from './proc.mjs';
+import { collect, freePort, stopProcess } from './proc.mjs';
 import { TAKO_BIN } from './stack.mjs';
-import { after, eventually, within } from './testing.mjs';
+import { after, eventually } from './testing.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const SBIN = '/usr/local/sbin:/usr/sbin:/sbin';
@@ -96,7 +96,7 @@ class Kitchen {
   }
 
   /** Starts a program; it has `name`.log and is stopped with the kitchen, or by stop() of the result. */
-  async launch(name, file, args, { env = {}, isReady, stdio, stopWith = 'SIGTERM' }) {
+  async launch(name, file, args, { env = {}, isReady, stdio }) {
     const child = spawn(file, args, {
       env: { PATH: `${process.env.PATH}:${SBIN}`, ...sanitizers(), ...env },
       cwd: this.dir,
@@ -108,7 +108,7 @@ class Kitchen {
     const running = {
       child,
       log: () => output.map((stream) => stream.text()).join(''),
-      stop: () => stopChild(child, name, stopWith),
+      stop: () => stopProcess(child, STOP_MS, name),
     };
     this.#children.push(running);
     await eventually(`${name} is ready`, async () => {
@@ -237,29 +237,6 @@ class Kitchen {
 function sanitizers() {
   const names = ['ASAN_OPTIONS', 'UBSAN_OPTIONS'].filter((name) => process.env[name]);
   return Object.fromEntries(names.map((name) => [name, process.env[name]]));
-}
-
-async function stopChild(child, name, signal) {
-  if (child.exitCode !== null || child.signalCode !== null || !isRunning(child.pid)) return;
-  const exited = new Promise((resolve) => child.once('exit', resolve));
-  child.kill(signal);
-  try {
-    await within(STOP_MS, `the end of ${name}`, exited);
-  } catch (error) {
-    child.kill('SIGKILL');
-    throw error;
-  }
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 function accepts(port) {

@@ -2,6 +2,8 @@
 /* Processes: running one to its end, and looking at those of a stack through /proc. */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import net from 'node:net';
+import { within } from './testing.mjs';
 
 /**
  * Runs a program to its end. Never throws for its exit status: {code, signal, stdout, stderr}. One
@@ -82,4 +84,29 @@ function signal(pid, name) {
     if (error.code === 'ESRCH') return false;
     throw error;
   }
+}
+
+/** SIGTERM, and SIGKILL for one that does not go in time, which is an error. */
+export async function stopProcess(child, timeout, name) {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return;
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  try {
+    await within(timeout, `the end of ${name}`, exited);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+}
+
+/** A TCP port that was free a moment ago. */
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
 }

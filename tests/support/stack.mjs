@@ -7,12 +7,11 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HttpClient } from './http.mjs';
-import { collect, isRunning, run } from './proc.mjs';
+import { collect, freePort, isRunning, run, stopProcess } from './proc.mjs';
 import { after, eventually, within } from './testing.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -368,31 +367,6 @@ class Subscriber {
   stop() {
     return stopProcess(this.#child, 5000, 'redis-cli');
   }
-}
-
-/** SIGTERM, and SIGKILL for one that does not go in time, which is an error. */
-async function stopProcess(child, timeout, name) {
-  if (!child || child.exitCode !== null || child.signalCode !== null) return;
-  const exited = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
-  try {
-    await within(timeout, `the end of ${name}`, exited);
-  } catch (error) {
-    child.kill('SIGKILL');
-    throw error;
-  }
-}
-
-/** A TCP port that was free a moment ago. */
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** Waits until none of these processes is running. */

@@ -137,12 +137,24 @@ static void a_bad_file_is_refused(void **state)
     assert_null(list);
 }
 
+static void the_setting_names_the_list(void **state)
+{
+    struct profanity *list;
+    char why[200];
+
+    assert_int_equal(profanity_open("none", &list, why, sizeof(why)), TK_OK);
+    assert_null(list);
+    assert_int_equal(profanity_open("/nonexistent/list", &list, why, sizeof(why)), TK_EIO);
+    assert_null(list);
+    assert_string_equal(why, "/nonexistent/list: No such file or directory");
+}
+
 static struct profanity *shipped_list(void)
 {
     struct profanity *list;
-    unsigned line;
+    char why[200];
 
-    assert_int_equal(profanity_load(SHIPPED_LIST, &list, &line), TK_OK);
+    assert_int_equal(profanity_open(SHIPPED_LIST, &list, why, sizeof(why)), TK_OK);
     return list;
 }
 
@@ -191,6 +203,7 @@ int main(void)
         cmocka_unit_test(comments_and_blanks_do_not_count),
         cmocka_unit_test(an_empty_list_finds_nothing),
         cmocka_unit_test(a_bad_file_is_refused),
+        cmocka_unit_test(the_setting_names_the_list),
         cmocka_unit_test(the_shipped_list_refuses_the_worst),
         cmocka_unit_test(the_shipped_list_lets_decent_names_pass),
     };
