@@ -78,6 +78,16 @@ static const struct transport_ops lws_ops = {
     .kill = transport_kill,
 };
 
+/*
+ * After a violation the client's close frame cannot be told from what else it sends. Clients wait
+ * for the end of the stream behind our close frame, so they get it without having been understood.
+ */
+static void half_close(struct transport *t)
+{
+    if (!transport_is_blocked(t))
+        shutdown(lws_get_socket_fd((struct lws *)t), SHUT_WR);
+}
+
 /* False: the connection is at its end and is to be closed. */
 static bool handle_piece(struct connection *c, const struct ws_piece *piece)
 {
@@ -102,6 +112,7 @@ static bool handle_piece(struct connection *c, const struct ws_piece *piece)
     case WS_PIECE_ERROR:
         c->is_deaf = true;
         session_close(s, piece->close_code, piece->error);
+        half_close(s->transport);
         return true;
     case WS_PIECE_PONG:
     case WS_PIECE_NONE:

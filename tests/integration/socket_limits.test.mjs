@@ -109,6 +109,22 @@ test('C22: after an error the connection ends, and nothing more is obeyed', asyn
   await raw.ended();
 });
 
+/**
+ * A browser that got a close frame answers and waits for the server to end the connection. After a
+ * violation its answer was not understood any more, so it waited out the three seconds that tako
+ * leaves to clients that do not answer, and came back only then.
+ */
+test('C22: a client that broke the protocol need not wait for the end of the connection', async () => {
+  const [violator, mute] = [await rawSocket(), await rawSocket()];
+  mute.write(clientFrame(opcode.text, 'malformed')); // and never answers the close frame
+  assert.equal(await mute.closeCode(), 1011);
+  violator.write(clientFrame(3, 'x'));
+  assert.equal(await violator.closeCode(), 1002);
+  await violator.ended();
+  assert.equal(mute.hasEnded, false, 'later than a client that says nothing');
+  await mute.ended();
+});
+
 test('C22, C21: fragments are put together, also around a ping, also byte by byte', async () => {
   const raw = await rawSocket();
   const text = '[null,"1","phoenix","heartbeat",{"a":"\u{1f419}"}]';
