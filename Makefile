@@ -135,6 +135,7 @@ REPORTS = $(abspath $(BUILD)-asan)/report
 asan: ## all tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	@rm -f $(REPORTS).*
 	@ASAN_OPTIONS=log_path=$(REPORTS) UBSAN_OPTIONS=log_path=$(REPORTS):print_stacktrace=1 \
+		LSAN_OPTIONS=suppressions=$(abspath tests/lsan.supp):print_suppressions=0 \
 		$(MAKE) --no-print-directory SAN=1 test; status=$$?; \
 	if ls $(REPORTS).* >/dev/null 2>&1; then cat $(REPORTS).*; exit 1; fi; exit $$status
 

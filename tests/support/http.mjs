@@ -37,9 +37,11 @@ class Answer {
 }
 
 export class HttpClient {
-  constructor(url, token) {
+  /** `agent`: node's, for connections that are kept; without one each request has its own. */
+  constructor(url, token, { agent = false } = {}) {
     this.url = url;
     this.token = token;
+    this.agent = agent;
   }
 
   /** One request with exactly these headers (beside Host, Connection and Content-Length). */
@@ -48,7 +50,7 @@ export class HttpClient {
     const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) };
     return new Promise((resolve, reject) => {
       const request = http.request(
-        { hostname, port, method, path, headers: { ...length, ...headers }, agent: false },
+        { hostname, port, method, path, headers: { ...length, ...headers }, agent: this.agent },
         (response) => {
           const chunks = [];
           response.on('data', (chunk) => chunks.push(chunk));

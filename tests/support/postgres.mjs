@@ -66,8 +66,12 @@ class PostgresServer {
   /** A new, empty database. */
   async createDatabase() {
     const name = `test_${++this.#databases}`;
-    await new Database(this, 'postgres').sql(`create database ${name}`);
-    return new Database(this, name);
+    await this.#database('postgres').sql(`create database ${name}`);
+    return this.#database(name);
+  }
+
+  #database(name) {
+    return new Database(name, `postgres://postgres@/${name}?host=${this.dir}`);
   }
 
   async stop() {
@@ -86,10 +90,11 @@ class PostgresServer {
   }
 }
 
-class Database {
-  constructor(server, name) {
+/** A database, wherever it is: that of a stack, too. */
+export class Database {
+  constructor(name, url) {
     this.name = name;
-    this.url = `postgres://postgres@/${name}?host=${server.dir}`;
+    this.url = url;
   }
 
   get #psql() {

@@ -60,9 +60,10 @@ export class RawConnection {
   #wake = () => {};
   hasEnded = false;
 
+  /** `port` may also be the path of a unix socket. */
   static async open(port, host = '127.0.0.1') {
     const connection = new RawConnection();
-    await within(5000, 'a TCP connection', connection.#connect(port, host));
+    await within(5000, 'a connection', connection.#connect(port, host));
     return connection;
   }
 
@@ -88,6 +89,11 @@ export class RawConnection {
 
   write(data) {
     this.#socket.write(data);
+  }
+
+  /** No more writing: the peer reads to the end, and may still answer. */
+  finish() {
+    this.#socket.end();
   }
 
   /** No more reading: the peer's output piles up. */
