@@ -127,8 +127,9 @@ run: ## everything on http://localhost:4000 (PORT, DIR, BROKERS, WORKERS: see de
 test: ## all tests; ends with "N passed, N failed" (ONLY=name selects, V=1 shows all)
 	@deploy/install-packages test
 	@echo "tako: building"
-	@$(MAKE) --silent $(JOBS) build unit-programs
-	@TAKO_BIN=$${TAKO_BIN:-$(abspath $(BUILD)/bin)} exec tests/run $(UNIT_BIN)
+	@$(MAKE) --silent $(JOBS) build unit-programs $(GUARD_PROGRAM)
+	@TAKO_BIN=$${TAKO_BIN:-$(abspath $(BUILD)/bin)} BENCH_BIN=$(abspath $(BUILD)/bench) \
+		exec tests/run $(UNIT_BIN) $(GUARD)
 
 # The programs write their reports to files, because what a test starts is gone before one can look.
 REPORTS = $(abspath $(BUILD)-asan)/report
@@ -141,7 +142,7 @@ asan: ## all tests with AddressSanitizer and UndefinedBehaviorSanitizer
 
 CLANG_FORMAT ?= clang-format
 TIDY_FLAGS    = -std=gnu17 -D_GNU_SOURCE -DTAKO_VERSION='"$(VERSION)"' -DTAKO_PREFIX='"$(PREFIX)"' -I. $(PKG_CFLAGS)
-SCRIPTS      := deploy/stack deploy/install-packages deploy/env-example deploy/fresh deploy/lib/fresh-guest tests/run .ci/run
+SCRIPTS      := deploy/stack deploy/install-packages deploy/env-example deploy/fresh deploy/lib/fresh-guest tests/run tests/bench/guard .ci/run
 CHECKS       := check-format check-scripts check-gcc check-clang check-tidy check-cppcheck check-env
 .PHONY: $(CHECKS)
 
@@ -212,6 +213,7 @@ clean: ## remove what the build made (var/ with its data stays)
 # Benchmarks: tests/bench/README.md says what each figure means. One scenario is one file there.
 BENCH_SRC       := $(wildcard tests/bench/*.c)
 BENCH_PROGRAMS  := $(BUILD)/bench/loadgen $(BUILD)/bench/floor
+BENCH_OTHERS    := tests/bench/floor.c tests/bench/guard.c
 BENCH_ALL       := $(basename $(notdir $(wildcard tests/bench/scenarios/*.mjs)))
 BENCH_OPT_IN    := 200k# too large for every machine: only when asked for by name
 BENCH_SCENARIOS := $(filter-out $(BENCH_OPT_IN),$(BENCH_ALL))
@@ -220,7 +222,7 @@ bench $(BENCH_OPT_IN:%=bench-%): export BENCH_RESULTS ?= tests/bench/RESULTS.md
 RUN_BENCH        = BENCH_BIN=$(abspath $(BUILD)/bench) TAKO_BIN=$${TAKO_BIN:-$(abspath $(BUILD)/bin)} tests/bench/run.mjs
 .PHONY: bench bench-programs check-bench $(BENCH_TARGETS)
 
-$(BUILD)/bench/loadgen: $(call objs,$(filter-out tests/bench/floor.c,$(BENCH_SRC))) $(COMMON_LIB)
+$(BUILD)/bench/loadgen: $(call objs,$(filter-out $(BENCH_OTHERS),$(BENCH_SRC))) $(COMMON_LIB)
 $(BUILD)/bench/floor: $(call objs,tests/bench/floor.c tests/bench/ws.c) $(COMMON_LIB)
 $(BENCH_PROGRAMS):
 	@mkdir -p $(@D)
@@ -238,8 +240,20 @@ $(BENCH_TARGETS): bench-%:
 
 CHECKS += check-bench
 check-bench:
-	@$(MAKE) --silent BUILD=$(BUILD)-gcc CC=gcc WERROR=-Werror bench-programs
-	@$(MAKE) --silent BUILD=$(BUILD)-clang CC=clang WERROR=-Werror bench-programs
+	@$(MAKE) --silent BUILD=$(BUILD)-gcc CC=gcc WERROR=-Werror bench-programs $(BUILD)-gcc/bench/guard
+	@$(MAKE) --silent BUILD=$(BUILD)-clang CC=clang WERROR=-Werror bench-programs $(BUILD)-clang/bench/guard
+
+# Counts instructions, which sanitizers would multiply.
+GUARD         := $(if $(SAN_LINK),,tests/bench/guard)
+GUARD_PROGRAM := $(GUARD:tests/%=$(BUILD)/%)
+.PHONY: guard
+$(BUILD)/bench/guard: $(call objs,tests/bench/guard.c tests/unit/broker/fake_client.c) $(BROKER_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) $^ $(BROKER_LIBS) $(COMMON_LIBS) -lcmocka -o $@
+guard: ## what decoding, joining, a delivery cost in instructions, against tests/bench/guard.budgets
+	@deploy/install-packages test
+	@$(MAKE) --silent $(JOBS) $(GUARD_PROGRAM)
+	@BENCH_BIN=$(abspath $(BUILD)/bench) tests/bench/guard
 
 # Fuzzing: tests/fuzz/FOLDER/fuzz_NAME.c links the library of its folder, as unit tests do, and starts from the
 # seeds in tests/fuzz/corpus/NAME. What it learns, and the input of a crash, stay in build-fuzz.
