@@ -22,6 +22,7 @@ void broker_init(struct broker *b, uv_loop_t *loop, const struct broker_settings
     online_users_init(&b->users);
     address_limit_init(&b->addresses, (size_t)settings->max_connections_per_address);
     pubsub_init(&b->pubsub);
+    presence_store_init(b);
 }
 
 void broker_fini(struct broker *b)
@@ -32,12 +33,14 @@ void broker_fini(struct broker *b)
     online_users_fini(&b->users);
     address_limit_fini(&b->addresses);
     pubsub_fini(&b->pubsub);
+    presence_store_fini(b);
     tk_buf_fini(&b->decode_scratch);
     tk_buf_fini(&b->encode_scratch);
 }
 
 void broker_end_turn(struct broker *b)
 {
+    presence_store_end_turn(b);
     channels_end_turn(b);
     sessions_end_turn(b);
     if (b->redis)

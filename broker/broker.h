@@ -11,6 +11,7 @@
 #include "broker/address_limit.h"
 #include "broker/node.h"
 #include "broker/online_users.h"
+#include "broker/presence_store.h"
 #include "broker/pubsub.h"
 #include "broker/redis_link.h"
 #include "broker/session.h"
@@ -34,6 +35,7 @@ struct broker_stats {
     uint64_t malformed;         /* clients closed because of a malformed message (C30) */
     uint64_t link_malformed;    /* messages on the Redis link that were dropped (C174) */
     uint64_t unpublished; /* broadcasts that other brokers did not get: Redis away or too slow */
+    uint32_t queue_peak;  /* bytes: the most that ever waited for one client */
     uint64_t no_encoding; /* deliveries skipped: binary payload to V1 (C34) */
 };
 
@@ -53,6 +55,7 @@ struct broker {
     struct channel *failed_channels; /* crash at the end of the turn */
     struct pubsub pubsub;
     struct node node;
+    struct presence_store presence;
     struct redis_link *redis;         /* NULL in unit tests: no other brokers */
     struct user_directory *directory; /* NULL in unit tests */
     struct tk_buf decode_scratch;

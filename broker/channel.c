@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "broker/broker.h"
+#include "broker/channel_presence.h"
 #include "broker/phx_socket.h"
 #include "common/tk_log.h"
 
@@ -24,15 +25,9 @@ struct channel_early {
 const struct channel_module *channel_module_for(const struct channel_module *const *modules,
                                                 struct tk_slice topic)
 {
-    for (; *modules; modules++) {
-        struct tk_slice pattern = tk_slice_str((*modules)->topic);
-        bool is_prefix = pattern.len > 0 && pattern.ptr[pattern.len - 1] == '*';
-        if (is_prefix && topic.len >= pattern.len - 1 &&
-            memcmp(topic.ptr, pattern.ptr, pattern.len - 1) == 0)
+    for (; *modules; modules++)
+        if (topic_matches(topic, tk_slice_str((*modules)->topic)))
             return *modules;
-        if (!is_prefix && tk_slice_eq(topic, pattern))
-            return *modules;
-    }
     return NULL;
 }
 
@@ -203,7 +198,7 @@ void channel_open(struct session *s, const struct channel_module *module,
         pubsub_topic_opened(b, t);
     if (!is_accepted(ch, &join->payload))
         return;
-    if (t->is_linked || !pubsub_is_linked(b)) {
+    if (pubsub_is_ready(b, t)) {
         channel_complete_join(ch);
         return;
     }
@@ -242,10 +237,15 @@ void channel_complete_join(struct channel *ch)
     struct session *s = ch->session;
     struct phx_payload response =
         channel_object(ch->response ? tk_slice_str(ch->response) : TK_SLICE("{}"));
+    if (channel_presence_admit(ch)) {
+        refuse_join(ch, TK_SLICE("{\"reason\":\"too many presences\"}"));
+        return;
+    }
     ch->state = CHANNEL_JOINED;
     send_reply(ch, channel_join_ref(ch), join_message_ref(ch), TK_SLICE("ok"), &response);
     free(ch->response);
     ch->response = NULL;
+    channel_presence_send_state(ch);
     topic_add_member(ch->topic, s, ch);
     struct channel_early *early = ch->early;
     ch->early = NULL;
@@ -306,6 +306,7 @@ void channel_end(struct channel *ch, enum channel_end why)
     if (ch->state == CHANNEL_JOINED && t->module->terminate)
         t->module->terminate(ch, why);
     unlink_from_topic(ch);
+    channel_presence_end(ch, why);
     unlink_from_session(ch);
     if (ch->is_failed)
         unlink_from_failed(ch);

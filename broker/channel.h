@@ -20,6 +20,7 @@ enum channel_end {
 
 struct channel_module {
     const char *topic;             /* "notifications", or a prefix: "room:*" (C45) */
+    bool has_presence;             /* clients are told who is on the topic: channel_presence.h */
     size_t state_size;             /* bytes per channel, zeroed, 8-byte aligned: channel_state */
     const char *const *intercepts; /* events that pass handle_out, NULL-terminated; or NULL */
 
@@ -96,9 +97,10 @@ struct channel {
     struct channel *next;         /* of the same session */
     struct channel *next_waiting; /* of the same topic, while joining */
     struct channel *next_failed;
-    struct channel_early *early; /* frames that came while joining, oldest first (C49) */
-    char *response;              /* of the join, until it is sent; NULL: {} */
-    uint32_t member_index;       /* in topic->members while joined */
+    struct channel_early *early;       /* frames that came while joining, oldest first (C49) */
+    struct channel_presence *presence; /* NULL: not tracked */
+    char *response;                    /* of the join, until it is sent; NULL: {} */
+    uint32_t member_index;             /* in topic->members while joined */
     uint32_t early_bytes;
     uint8_t state;
     bool is_failed;       /* crashes at the end of the turn */

@@ -6,7 +6,7 @@
 
 #include <uv.h>
 
-#include "common/tk_base.h"
+#include "broker/redis_link.h"
 
 struct broker;
 
@@ -19,6 +19,8 @@ struct node {
     int worker;
     uv_timer_t timer;
     bool is_running;
+    bool is_announced;
+    struct redis_batch batch; /* scratch */
 };
 
 /* broker_name is cut to fit. incarnation: a new one at every start (C128). */
@@ -27,5 +29,8 @@ void node_init(struct node *n, const char *broker_name, int worker);
 /* Renews the entry three times per lease while the loop runs. */
 void node_start(struct broker *b);
 void node_announce(struct broker *b); /* at once: connected again, or draining */
-/* Removes the entry and stops the timer. */
-void node_stop(struct broker *b);
+/*
+ * Stops the timer and removes the entry, now or, for what is kept of the worker's presences, after
+ * a while (C129).
+ */
+void node_stop(struct broker *b, uint64_t linger_ms);

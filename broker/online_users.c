@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "broker/broker.h"
+#include "broker/channel_presence.h"
 
 static struct tk_slice user_key(const void *value)
 {
@@ -79,6 +80,8 @@ void online_users_on_event(struct broker *b, const struct tk_user_event *event)
         return;
     if (event->kind == TK_USER_CREATED || event->kind == TK_USER_UPDATED) {
         set_nickname(user, event->nickname);
+        for (struct session *s = user->sessions; s; s = s->user_next)
+            session_refresh_presence(s);
         return;
     }
     for (struct session *s = user->sessions; s; s = s->user_next)

@@ -33,5 +33,6 @@ void online_users_remove(struct online_users *users, struct session *s);
 
 struct online_user *online_users_find(const struct online_users *users, const struct tk_uuid *id);
 
-/* A new nickname is taken over; deleted and disconnect close the user's sessions with 1001. */
+/* A new nickname is taken over, in rooms, too; deleted and disconnect close the user's sessions
+ * with 1001. */
 void online_users_on_event(struct broker *b, const struct tk_user_event *event);

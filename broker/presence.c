@@ -14,7 +14,6 @@
 
 #define WRITE_RETRY_MS 1000
 #define READY_LIMIT_MS 2000
-#define TTL_LEASES     6 /* how long the store keeps a topic that nobody renews, see presence_link */
 
 static struct tk_slice topic_key(const void *value)
 {
@@ -562,7 +561,7 @@ static void look_after_joins(struct presence *p)
 
 static void look_after_writes(struct presence *p)
 {
-    uint64_t renew_ms = p->options.lease_ms * TTL_LEASES / 3;
+    uint64_t renew_ms = p->options.lease_ms * PRESENCE_TTL_LEASES / 3;
     for (struct presence_topic *t = p->first_topic; t; t = t->next) {
         if (!t->is_due)
             write_out(t);

@@ -61,6 +61,8 @@ struct presence_ops {
     void (*touch)(void *arg, struct tk_slice topic);
 };
 
+#define PRESENCE_TTL_LEASES 6 /* how long the store keeps a topic that nobody renews */
+
 struct presence_options {
     const char *node_id; /* "name/worker@incarnation"; borrowed */
     uint64_t window_ms;  /* changes of a topic are told together; 0: each at once (C116) */

@@ -12,6 +12,7 @@
 
 #include "broker/broker.h"
 #include "broker/channel.h"
+#include "broker/channel_presence.h"
 #include "common/envelope.h"
 
 void pubsub_init(struct pubsub *p)
@@ -31,6 +32,12 @@ bool pubsub_is_linked(const struct broker *b)
     return b->redis && redis_link_is_up(b->redis);
 }
 
+bool pubsub_is_ready(const struct broker *b, const struct topic *t)
+{
+    return (t->is_linked || !pubsub_is_linked(b)) &&
+           (!t->presence || presence_is_ready(t->presence));
+}
+
 static struct tk_slice topic_channel(struct pubsub *p, struct tk_slice topic)
 {
     tk_buf_clear(&p->channel);
@@ -43,6 +50,7 @@ void pubsub_topic_opened(struct broker *b, struct topic *t)
 {
     if (b->redis)
         redis_link_subscribe(b->redis, topic_channel(&b->pubsub, topic_name(t)));
+    channel_presence_open(b, t);
 }
 
 static void write_envelope(struct broker *b, struct tk_slice topic, struct tk_slice event,
@@ -91,6 +99,18 @@ static void drop_malformed(struct broker *b, struct tk_slice channel, const char
             TK_ESCAPE(channel), why, suppressed);
 }
 
+static bool has_prefix(struct tk_slice s, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return s.len >= len && memcmp(s.ptr, prefix, len) == 0;
+}
+
+static struct tk_slice behind(struct tk_slice s, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return tk_slice(s.ptr + len, s.len - len);
+}
+
 /* ref holds this broker's id as a JSON string. */
 static bool is_own_echo(const struct broker *b, struct phx_ref origin)
 {
@@ -100,8 +120,7 @@ static bool is_own_echo(const struct broker *b, struct phx_ref origin)
 
 static void on_topic_message(struct broker *b, struct tk_slice channel, struct tk_slice message)
 {
-    struct tk_slice name = tk_slice(channel.ptr + strlen(TK_CHANNEL_TOPIC_PREFIX),
-                                    channel.len - strlen(TK_CHANNEL_TOPIC_PREFIX));
+    struct tk_slice name = behind(channel, TK_CHANNEL_TOPIC_PREFIX);
     struct topic *t = topic_find(&b->topics, name);
     struct phx_msg msg;
     bool is_binary = message.len > 0 && message.ptr[0] == '\0';
@@ -131,24 +150,25 @@ static void on_user_message(struct broker *b, struct tk_slice channel, struct tk
     online_users_on_event(b, &event);
 }
 
-static bool has_prefix(struct tk_slice s, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    return s.len >= len && memcmp(s.ptr, prefix, len) == 0;
-}
-
 void pubsub_on_message(struct broker *b, struct tk_slice channel, struct tk_slice message)
 {
     if (has_prefix(channel, TK_CHANNEL_TOPIC_PREFIX))
         on_topic_message(b, channel, message);
+    else if (has_prefix(channel, TK_CHANNEL_PRESENCE_PREFIX))
+        presence_store_on_delta(b, behind(channel, TK_CHANNEL_PRESENCE_PREFIX), message);
     else if (tk_slice_eq_str(channel, TK_CHANNEL_USERS))
         on_user_message(b, channel, message);
+    else if (tk_slice_eq_str(channel, TK_CHANNEL_NODES) && presence_store_on_news(b, message))
+        drop_malformed(b, channel, "not news of a node");
 }
 
 void pubsub_release_topic(struct broker *b, struct topic *t)
 {
-    if (t->holders == 1 && b->redis)
-        redis_link_unsubscribe(b->redis, topic_channel(&b->pubsub, topic_name(t)));
+    if (t->holders == 1) {
+        channel_presence_close(t);
+        if (b->redis)
+            redis_link_unsubscribe(b->redis, topic_channel(&b->pubsub, topic_name(t)));
+    }
     topic_release(&b->topics, t);
 }
 
@@ -163,18 +183,29 @@ static void complete_waiting(struct topic *t)
     }
 }
 
-void pubsub_on_subscribed(struct broker *b, struct tk_slice channel)
+void pubsub_let_in(struct broker *b, struct topic *t)
 {
-    if (!has_prefix(channel, TK_CHANNEL_TOPIC_PREFIX))
-        return;
-    size_t skip = strlen(TK_CHANNEL_TOPIC_PREFIX);
-    struct topic *t = topic_find(&b->topics, tk_slice(channel.ptr + skip, channel.len - skip));
+    if (pubsub_is_ready(b, t))
+        complete_waiting(t);
+}
+
+static void on_topic_subscribed(struct broker *b, struct tk_slice name)
+{
+    struct topic *t = topic_find(&b->topics, name);
     if (!t)
         return;
     t->is_linked = true;
     t->holders++;
-    complete_waiting(t);
+    pubsub_let_in(b, t);
     pubsub_release_topic(b, t);
+}
+
+void pubsub_on_subscribed(struct broker *b, struct tk_slice channel)
+{
+    if (has_prefix(channel, TK_CHANNEL_TOPIC_PREFIX))
+        on_topic_subscribed(b, behind(channel, TK_CHANNEL_TOPIC_PREFIX));
+    else if (has_prefix(channel, TK_CHANNEL_PRESENCE_PREFIX))
+        presence_store_on_subscribed(b, behind(channel, TK_CHANNEL_PRESENCE_PREFIX));
 }
 
 void pubsub_joins_wait(struct broker *b, struct topic *t)

@@ -35,13 +35,18 @@ void pubsub_broadcast(struct broker *b, struct topic *t, struct tk_slice event,
 /* False while there are no other brokers to hear from: then a join need not wait for Redis. */
 bool pubsub_is_linked(const struct broker *b);
 
+/* May clients be let in: nothing that is published is missed, and who is present is known. */
+bool pubsub_is_ready(const struct broker *b, const struct topic *t);
+/* Completes the joins that wait for that, if it is so. The caller holds the topic. */
+void pubsub_let_in(struct broker *b, struct topic *t);
+
 /* A topic got its first holder: subscribe to it. */
 void pubsub_topic_opened(struct broker *b, struct topic *t);
 /* One holder less; with the last the subscription and the topic end. */
 void pubsub_release_topic(struct broker *b, struct topic *t);
 
 /*
- * From the Redis link. on_message handles tako:topic:* and tako:users. on_down completes the joins
+ * From the Redis link. on_message handles all of tako's channels. on_down completes the joins
  * that waited: without Redis they are served locally.
  */
 void pubsub_on_message(struct broker *b, struct tk_slice channel, struct tk_slice message);

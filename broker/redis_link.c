@@ -364,6 +364,9 @@ void redis_link_flush(struct redis_link *link)
     if (link->state != LINK_RESTORING && link->state != LINK_UP)
         return;
     redis_subscriptions_write(&link->subscriptions, redis_wire_out(link->messages));
+    size_t unsent = redis_wire_unsent(link->commands);
+    if (unsent > link->stats.peak_unsent)
+        link->stats.peak_unsent = unsent;
     redis_wire_flush(link->messages);
     redis_wire_flush(link->commands);
 }
@@ -408,6 +411,54 @@ enum tk_err redis_link_command(struct redis_link *link, redis_reply_fn fn, void 
     redis_wire_write_count(out, (size_t)argc);
     for (int i = 0; i < argc; i++)
         redis_wire_write_arg(out, tk_slice(argv[i], lens[i]));
+    return TK_OK;
+}
+
+void redis_batch_command(struct redis_batch *batch, size_t words)
+{
+    redis_wire_write_count(&batch->wire, words);
+    batch->commands++;
+}
+
+void redis_batch_word(struct redis_batch *batch, struct tk_slice word)
+{
+    redis_wire_write_arg(&batch->wire, word);
+}
+
+void redis_batch_clear(struct redis_batch *batch)
+{
+    tk_buf_clear(&batch->wire);
+    batch->commands = 0;
+}
+
+void redis_batch_fini(struct redis_batch *batch)
+{
+    tk_buf_fini(&batch->wire);
+}
+
+static void write_word_command(struct tk_buf *out, struct tk_slice word)
+{
+    redis_wire_write_count(out, 1);
+    redis_wire_write_arg(out, word);
+}
+
+/* MULTI and every command are answered, too ("QUEUED"), which nobody waits for. */
+enum tk_err redis_link_transaction(struct redis_link *link, redis_reply_fn fn, void *arg,
+                                   const struct redis_batch *batch)
+{
+    enum tk_err err = check_room(link, batch->wire.len);
+    if (!err && !redis_pending_has_room(&link->pending, 2))
+        err = TK_ELIMIT;
+    for (uint32_t i = 0; !err && i < 1 + batch->commands; i++)
+        err = redis_pending_push(&link->pending, NULL, NULL);
+    if (!err)
+        err = redis_pending_push(&link->pending, fn, arg);
+    if (err)
+        return err;
+    struct tk_buf *out = redis_wire_out(link->commands);
+    write_word_command(out, TK_SLICE("MULTI"));
+    tk_buf_append_slice(out, tk_buf_slice(&batch->wire));
+    write_word_command(out, TK_SLICE("EXEC"));
     return TK_OK;
 }
 

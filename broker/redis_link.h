@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "common/tk_base.h"
+#include "common/tk_buf.h"
 #include "common/tk_url.h"
 
 struct redis_link;
@@ -94,10 +95,28 @@ typedef void (*redis_reply_fn)(void *arg, const struct redisReply *reply);
 enum tk_err redis_link_command(struct redis_link *link, redis_reply_fn fn, void *arg, int argc,
                                const char **argv, const size_t *lens) TK_MUST_CHECK;
 
+/*
+ * Commands that are done together or not at all (MULTI, EXEC). Zero-initialised is empty; each
+ * command is begun with the number of its words, and then given exactly so many.
+ */
+struct redis_batch {
+    struct tk_buf wire;
+    uint32_t commands;
+};
+void redis_batch_command(struct redis_batch *batch, size_t words);
+void redis_batch_word(struct redis_batch *batch, struct tk_slice word);
+void redis_batch_clear(struct redis_batch *batch); /* keeps the memory */
+void redis_batch_fini(struct redis_batch *batch);
+
+/* As redis_link_command, the batch being copied. reply is what Redis answers to EXEC. */
+enum tk_err redis_link_transaction(struct redis_link *link, redis_reply_fn fn, void *arg,
+                                   const struct redis_batch *batch) TK_MUST_CHECK;
+
 struct redis_link_stats {
     uint64_t published;  /* handed to Redis */
     uint64_t received;   /* messages, without probes */
     uint64_t reconnects; /* times it came up again */
     uint64_t dropped;    /* publishes that were refused, here or by Redis */
+    size_t peak_unsent;  /* bytes: the most that ever waited for Redis to read */
 };
 const struct redis_link_stats *redis_link_stats(const struct redis_link *link);

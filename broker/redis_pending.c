@@ -32,6 +32,11 @@ static void grow(struct redis_pending *p)
     *p = bigger;
 }
 
+bool redis_pending_has_room(const struct redis_pending *p, uint32_t entries)
+{
+    return entries <= REDIS_PENDING_MAX - p->count;
+}
+
 enum tk_err redis_pending_push(struct redis_pending *p, redis_reply_fn fn, void *arg)
 {
     struct redis_waiter *last = p->count > 0 ? at(p, p->count - 1) : NULL;

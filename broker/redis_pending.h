@@ -17,6 +17,9 @@ struct redis_pending {
 
 void redis_pending_fini(struct redis_pending *p);
 
+/* False: so many more entries would be too many. */
+bool redis_pending_has_room(const struct redis_pending *p, uint32_t entries);
+
 /* TK_ELIMIT when too many replies are awaited. fn NULL: nobody waits for this one. */
 enum tk_err redis_pending_push(struct redis_pending *p, redis_reply_fn fn, void *arg) TK_MUST_CHECK;
 

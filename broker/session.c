@@ -55,6 +55,8 @@ static void mark_dirty(struct session *s)
 static void on_queued(struct session *s, enum tk_err err)
 {
     if (!err) {
+        if (s->out.bytes > s->broker->stats.queue_peak)
+            s->broker->stats.queue_peak = s->out.bytes;
         mark_dirty(s);
         return;
     }

@@ -75,6 +75,22 @@ static const struct tk_setting rows[] = {
             "On SIGTERM clients are closed with 1012 in random order over this time."),
     ROW_INT("TAKO_NODE_LEASE_MS", node_lease_ms, "10000", 1000, 600000,
             "A worker that does not renew its entry in Redis for this long counts as gone."),
+    ROW_INT("TAKO_PRESENCE_WINDOW_MS", presence_window_ms, "100", 0, 5000,
+            "Who comes and goes in a room within this time is told to its members in one message. "
+            "0: each at once."),
+    ROW_INT("TAKO_PRESENCE_LINGER_MS", presence_linger_ms, "4000", 0, 60000,
+            "How long users stay present whom a stopping broker has sent away, so that those who "
+            "come back to another one never seem to have left. 0: they leave at once."),
+    ROW_INT("TAKO_PRESENCE_META_BYTES", presence_meta_bytes, "4096", 64, 32768,
+            "Largest JSON object that a client may add to its presence."),
+    ROW_INT("TAKO_PRESENCES_PER_USER", presences_per_user, "100", 1, 100000,
+            "Channels with which one user may be present in one room."),
+    ROW_INT("TAKO_PRESENCES_PER_TOPIC", presences_per_topic, "100000", 1, 10000000,
+            "Channels that may be present in one room."),
+    {"TAKO_PRESENCE_COUNTS_ONLY", TK_SETTING_LIST, 0,
+     offsetof(struct broker_settings, presence_counts_only), NULL, 0, 0,
+     "Rooms, comma separated, whose members are told how many are present but not who; a name "
+     "that ends in * stands for all that begin so, as in room:stage-*."},
 };
 
 const struct tk_settings_table broker_settings_table = {

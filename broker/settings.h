@@ -37,6 +37,13 @@ struct broker_settings {
     int64_t join_timeout_ms;
     int64_t drain_ms;
     int64_t node_lease_ms;
+
+    int64_t presence_window_ms; /* 0: every change at once (C116) */
+    int64_t presence_linger_ms; /* 0: who is sent away by a drain leaves at once (C129) */
+    int64_t presence_meta_bytes;
+    int64_t presences_per_user; /* and topic */
+    int64_t presences_per_topic;
+    struct tk_string_list presence_counts_only; /* topics, or prefixes that end in * (C180) */
 };
 
 extern const struct tk_settings_table broker_settings_table;

@@ -31,6 +31,14 @@ void topic_table_fini(struct topic_table *table)
     tk_map_fini(&table->map);
 }
 
+bool topic_matches(struct tk_slice topic, struct tk_slice pattern)
+{
+    bool is_prefix = pattern.len > 0 && pattern.ptr[pattern.len - 1] == '*';
+    if (!is_prefix)
+        return tk_slice_eq(topic, pattern);
+    return topic.len >= pattern.len - 1 && memcmp(topic.ptr, pattern.ptr, pattern.len - 1) == 0;
+}
+
 struct topic *topic_find(const struct topic_table *table, struct tk_slice name)
 {
     return tk_map_find(&table->map, name);

@@ -12,6 +12,7 @@
 struct broker;
 struct channel;
 struct channel_module;
+struct presence_topic;
 struct session;
 
 /* The session stands beside its channel so that a broadcast reads nothing else. */
@@ -25,10 +26,15 @@ struct topic {
     struct topic_member *members; /* joined, in no order */
     uint32_t member_count;
     uint32_t member_cap;
-    uint32_t holders;          /* channels of this topic in any state */
-    bool is_linked;            /* Redis confirmed our subscription */
-    struct channel *waiting;   /* joins that wait for that */
-    uint64_t waiting_since_ms; /* while there are such */
+    uint32_t holders;                /* channels of this topic in any state */
+    bool is_linked;                  /* Redis confirmed our subscription */
+    struct channel *waiting;         /* joins that wait for that */
+    uint64_t waiting_since_ms;       /* while there are such */
+    struct presence_topic *presence; /* NULL: the module has none */
+    uint32_t told_count;             /* of a topic that only counts (C180) */
+    bool counts_only;
+    bool is_ready_listed; /* on presence_store.ready */
+    struct topic *next_ready;
     uint32_t name_len;
     char name[];
 };
@@ -44,6 +50,9 @@ static inline struct tk_slice topic_name(const struct topic *t)
 {
     return tk_slice(t->name, t->name_len);
 }
+
+/* "room:1" or, of all topics that begin so, "room:*". */
+bool topic_matches(struct tk_slice topic, struct tk_slice pattern);
 
 struct topic *topic_find(const struct topic_table *table, struct tk_slice name);
 

@@ -36,6 +36,8 @@ struct worker {
     uv_loop_t loop;
     uv_signal_t sigterm;
     uv_timer_t ticker; /* drives the timer wheels */
+    uv_timer_t presence_timer;
+    uint64_t presence_due_ms; /* what the timer is set to; UINT64_MAX: nothing */
     uv_prepare_t prepare;
     uv_check_t check;
     uint64_t start_ms;
@@ -71,12 +73,14 @@ static void on_redis_up(void *arg)
     struct worker *w = arg;
     listen_when_ready(w);
     user_directory_forget_all(w->broker.directory); /* events may have been missed */
-    node_announce(&w->broker);
+    presence_on_link_up(&w->broker.presence.engine);
+    node_announce(&w->broker); /* behind the presences that its floor tells of */
 }
 
 static void on_redis_down(void *arg)
 {
     struct worker *w = arg;
+    presence_on_link_down(&w->broker.presence.engine);
     pubsub_on_down(&w->broker);
 }
 
@@ -115,6 +119,7 @@ static enum tk_err open_redis(struct worker *w)
     };
     w->broker.redis = redis_link_open(&w->loop, &options, &events, w);
     redis_link_subscribe(w->broker.redis, tk_slice_str(TK_CHANNEL_USERS));
+    redis_link_subscribe(w->broker.redis, tk_slice_str(TK_CHANNEL_NODES));
     return TK_OK;
 }
 
@@ -235,6 +240,7 @@ static void on_tick(uv_timer_t *timer)
     w->broker.now_ms = uv_now(&w->loop);
     timer_wheel_advance(&w->broker.wheel, w->broker.now_ms);
     timer_wheel_advance(&w->handshakes.wheel, w->broker.now_ms);
+    presence_store_tick(&w->broker, w->broker.now_ms);
     pubsub_check_joins(&w->broker);
     if (w->broker.is_draining)
         continue_drain(w);
@@ -244,11 +250,33 @@ static void on_tick(uv_timer_t *timer)
         listen_when_ready(w);
 }
 
+static void on_presence_due(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    w->presence_due_ms = UINT64_MAX;
+    presence_store_tick(&w->broker, uv_now(&w->loop));
+}
+
+/* Batches are due between two ticks, too. */
+static void arm_presence_timer(struct worker *w)
+{
+    uint64_t now = uv_now(&w->loop), due = presence_next_ms(&w->broker.presence.engine);
+    if (due == w->presence_due_ms)
+        return;
+    w->presence_due_ms = due;
+    if (due == UINT64_MAX)
+        uv_timer_stop(&w->presence_timer);
+    else
+        uv_timer_start(&w->presence_timer, on_presence_due, due > now ? due - now : 0, 0);
+}
+
 /* Before and after the loop polls, so that nothing marked during a turn waits for the next event.
  */
 static void on_prepare(uv_prepare_t *prepare)
 {
-    broker_end_turn(prepare->data);
+    struct worker *w = prepare->data;
+    broker_end_turn(&w->broker);
+    arm_presence_timer(w);
 }
 
 static void on_check(uv_check_t *check)
@@ -264,8 +292,11 @@ static void start_loop_handles(struct worker *w)
     uv_timer_init(&w->loop, &w->ticker);
     w->ticker.data = w;
     uv_timer_start(&w->ticker, on_tick, TIMER_WHEEL_TICK_MS, TIMER_WHEEL_TICK_MS);
+    uv_timer_init(&w->loop, &w->presence_timer);
+    w->presence_timer.data = w;
+    w->presence_due_ms = UINT64_MAX;
     uv_prepare_init(&w->loop, &w->prepare);
-    w->prepare.data = &w->broker;
+    w->prepare.data = w;
     uv_prepare_start(&w->prepare, on_prepare);
     uv_check_init(&w->loop, &w->check);
     w->check.data = &w->broker;
@@ -302,7 +333,8 @@ static void finish(struct worker *w)
         s->ops->kill(s->transport);
     }
     broker_end_turn(b);
-    node_stop(b);
+    size_t kept = presence_drain(&b->presence.engine);
+    node_stop(b, kept > 0 ? (uint64_t)b->settings->presence_linger_ms : 0);
     redis_link_flush(b->redis);
     redis_link_close(b->redis);
     b->redis = NULL;
@@ -310,6 +342,7 @@ static void finish(struct worker *w)
     b->directory = NULL;
     uv_close((uv_handle_t *)&w->sigterm, NULL);
     uv_close((uv_handle_t *)&w->ticker, NULL);
+    uv_close((uv_handle_t *)&w->presence_timer, NULL);
     uv_close((uv_handle_t *)&w->prepare, NULL);
     uv_close((uv_handle_t *)&w->check, NULL);
     ws_transport_close(w->transport);

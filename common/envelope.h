@@ -16,13 +16,22 @@
  *                          deleted           the user is gone; his connections are closed
  *                          disconnect        close his connections (1001), the user stays
  *   tako:nodes           {"node":id,"state":"up"|"draining"|"gone"}; news only, the keys below are
- *                        the truth
+ *                        the truth. "replaces":true with "up": the worker has just started, and
+ *                        older incarnations of its name are dead unless they drain (C128)
+ *   tako:presence:<topic>  ["node",prev,seq,[entry,...],["ref",...]]: what has changed in one node's
+ *                        part of the topic. prev: the number of its change before this one, 0 when
+ *                        the entries are all it has there. entry: [seq,"ref","key",since_ms,kept,meta]
  *   tako:probe:<node>    a broker's message to itself; shows that its subscription is alive
  *
  *   key                  value
  *   tako:node:<node>     hash of what a broker worker says of itself, under a lease (expires by
  *                        itself): broker, worker, pid, port, version, incarnation, state,
- *                        connections, topics
+ *                        connections, topics, queue_peak (bytes that waited for one client at most),
+ *                        redis_peak (bytes that waited for Redis at most), lease (its length in ms),
+ *                        floor (its presence entries with a smaller number are void)
+ *   tako:presence:<topic>       hash "<node>|<ref>" -> entry: who is present there, all nodes
+ *   tako:presence-seqs:<topic>  hash node -> number of its last change there
+ *                        Both expire by themselves when no node renews them.
  *
  * A complete publish from a shell:
  *   redis-cli PUBLISH tako:topic:notifications '[null,null,"notifications","shout",{"hi":"all"}]'
@@ -34,11 +43,14 @@
 #include "common/tk_buf.h"
 #include "common/tk_uuid.h"
 
-#define TK_CHANNEL_TOPIC_PREFIX "tako:topic:"
-#define TK_CHANNEL_USERS        "tako:users"
-#define TK_CHANNEL_NODES        "tako:nodes"
-#define TK_CHANNEL_PROBE_PREFIX "tako:probe:"
-#define TK_KEY_NODE_PREFIX      "tako:node:"
+#define TK_CHANNEL_TOPIC_PREFIX     "tako:topic:"
+#define TK_CHANNEL_USERS            "tako:users"
+#define TK_CHANNEL_NODES            "tako:nodes"
+#define TK_CHANNEL_PROBE_PREFIX     "tako:probe:"
+#define TK_CHANNEL_PRESENCE_PREFIX  "tako:presence:"
+#define TK_KEY_NODE_PREFIX          "tako:node:"
+#define TK_KEY_PRESENCE_PREFIX      "tako:presence:"
+#define TK_KEY_PRESENCE_SEQS_PREFIX "tako:presence-seqs:"
 
 #define TK_TOPIC_MAX 255 /* bytes in a topic or an event name (C40, C185) */
 

@@ -19,8 +19,8 @@ static int setup(void **state)
     fake_broker_init(&fb, user_socket_channels);
     fake_connect(&a, &fb, PHX_V2, 1);
     fake_connect(&b, &fb, PHX_V2, 2);
-    fake_send(&a, "[\"1\",\"1\",\"room:1\",\"phx_join\",{}]");
-    fake_send(&b, "[\"1\",\"1\",\"room:1\",\"phx_join\",{}]");
+    fake_send(&a, "[\"1\",\"1\",\"notifications\",\"phx_join\",{}]");
+    fake_send(&b, "[\"1\",\"1\",\"notifications\",\"phx_join\",{}]");
     a.read = b.read = 1;
     a.writes = b.writes = 0;
     return 0;
@@ -74,7 +74,7 @@ static void c30_malformed_closes_with_1011(void **state)
 static void frames_of_one_turn_go_out_in_one_write(void **state)
 {
     struct phx_payload payload = channel_object(TK_SLICE("{}"));
-    struct topic *t = topic_find(&fb.broker.topics, TK_SLICE("room:1"));
+    struct topic *t = topic_find(&fb.broker.topics, TK_SLICE("notifications"));
     for (int i = 0; i < 10; i++)
         topic_publish(&fb.broker, t, TK_SLICE("x"), &payload, NULL);
     assert_int_equal(b.writes, 0);
@@ -86,14 +86,14 @@ static void frames_of_one_turn_go_out_in_one_write(void **state)
 static void a_blocked_client_gets_everything_in_order_later(void **state)
 {
     b.is_blocked = true;
-    fake_send(&a, "[\"1\",\"2\",\"room:1\",\"shout\",{\"n\":1}]");
-    fake_send(&a, "[\"1\",\"2\",\"room:1\",\"shout\",{\"n\":2}]");
+    fake_send(&a, "[\"1\",\"2\",\"notifications\",\"shout\",{\"n\":1}]");
+    fake_send(&a, "[\"1\",\"2\",\"notifications\",\"shout\",{\"n\":2}]");
     fake_expect_nothing(&b);
     b.is_blocked = false;
     session_on_writable(b.session);
     fake_turn(&b);
-    fake_expect(&b, "[null,null,\"room:1\",\"shout\",{\"n\":1}]");
-    fake_expect(&b, "[null,null,\"room:1\",\"shout\",{\"n\":2}]");
+    fake_expect(&b, "[null,null,\"notifications\",\"shout\",{\"n\":1}]");
+    fake_expect(&b, "[null,null,\"notifications\",\"shout\",{\"n\":2}]");
 }
 
 /* C169: dropped as a whole, never single frames; the others do not notice. */
@@ -102,7 +102,7 @@ static void c169_a_client_over_its_budget_is_closed_with_1001(void **state)
     fb.settings.max_queued_bytes = 100;
     b.is_blocked = true;
     for (int i = 0; i < 4; i++)
-        fake_send(&a, "[\"1\",\"2\",\"room:1\",\"shout\",{\"n\":12345678}]");
+        fake_send(&a, "[\"1\",\"2\",\"notifications\",\"shout\",{\"n\":12345678}]");
     assert_int_equal(b.close_code, 1001);
     assert_int_equal(b.session->channel_count, 0);
     assert_int_equal(fb.broker.stats.too_slow, 1);
@@ -113,7 +113,7 @@ static void c169_a_client_over_its_budget_is_closed_with_1001(void **state)
 static void a_broken_connection_is_dropped_at_the_end_of_the_turn(void **state)
 {
     b.is_broken = true;
-    fake_send(&a, "[\"1\",\"2\",\"room:1\",\"shout\",{}]");
+    fake_send(&a, "[\"1\",\"2\",\"notifications\",\"shout\",{}]");
     assert_null(b.session);
     assert_int_equal(fb.broker.sessions.count, 1);
 }
