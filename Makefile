@@ -127,9 +127,9 @@ run: ## everything on http://localhost:4000 (PORT, DIR, BROKERS, WORKERS: see de
 test: ## all tests; ends with "N passed, N failed" (ONLY=name selects, V=1 shows all)
 	@deploy/install-packages test
 	@echo "tako: building"
-	@$(MAKE) --silent $(JOBS) build unit-programs $(GUARD_PROGRAM)
+	@$(MAKE) --silent $(JOBS) build unit-programs $(GUARD_PROGRAM) $(TEST_FUZZ)
 	@TAKO_BIN=$${TAKO_BIN:-$(abspath $(BUILD)/bin)} BENCH_BIN=$(abspath $(BUILD)/bench) \
-		exec tests/run $(UNIT_BIN) $(GUARD)
+		exec tests/run $(UNIT_BIN) $(GUARD) $(if $(TEST_FUZZ),$(FUZZ_BIN))
 
 # The programs write their reports to files, because what a test starts is gone before one can look.
 REPORTS = $(abspath $(BUILD)-asan)/report
@@ -256,13 +256,16 @@ guard: ## what decoding, joining, a delivery cost in instructions, against tests
 	@BENCH_BIN=$(abspath $(BUILD)/bench) tests/bench/guard
 
 # Fuzzing: tests/fuzz/FOLDER/fuzz_NAME.c links the library of its folder, as unit tests do, and starts from the
-# seeds in tests/fuzz/corpus/NAME. What it learns, and the input of a crash, stay in build-fuzz.
+# seeds in tests/fuzz/corpus/NAME. What it learns, and the input of a crash, stay in build-fuzz. `make test` runs
+# each for a moment, always with the same inputs.
 FUZZ_SECONDS ?= 60
 FUZZ_NAMES   := $(patsubst fuzz_%.c,%,$(notdir $(wildcard tests/fuzz/*/fuzz_*.c)))
 FUZZ_DIR     := $(BUILD)-fuzz
 FUZZ_FLAGS   := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 FUZZ_LINK     = $(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer,address,undefined $^
-.PHONY: fuzz fuzz-programs
+FUZZ_BIN     := $(FUZZ_NAMES:%=$(FUZZ_DIR)/fuzz/%)
+TEST_FUZZ    := $(if $(SAN),,build-fuzz)# their sanitizers are their own
+.PHONY: fuzz build-fuzz fuzz-programs
 
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/common/fuzz_%.o $(COMMON_LIB)
 	@mkdir -p $(@D)
@@ -275,8 +278,10 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/broker/fuzz_%.o $(BROKER_LIB) $(COMMON_
 	$(FUZZ_LINK) $(BROKER_LIBS) $(COMMON_LIBS) -o $@
 fuzz-programs: $(FUZZ_NAMES:%=$(BUILD)/fuzz/%)
 
-fuzz: ## the parsers of client input, each for FUZZ_SECONDS (60) with clang's libFuzzer
-	@$(MAKE) --no-print-directory $(JOBS) BUILD=$(FUZZ_DIR) CC=clang OPTIMIZE='$(FUZZ_FLAGS)' fuzz-programs
+build-fuzz:
+	@$(MAKE) --silent $(JOBS) BUILD=$(FUZZ_DIR) CC=clang OPTIMIZE='$(FUZZ_FLAGS)' fuzz-programs
+
+fuzz: build-fuzz ## the parsers of what peers send, each for FUZZ_SECONDS (60) with clang's libFuzzer
 	@for name in $(FUZZ_NAMES); do \
 		mkdir -p $(FUZZ_DIR)/corpus/$$name; echo "fuzz $$name"; \
 		$(FUZZ_DIR)/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -timeout=10 -rss_limit_mb=1024 \
