@@ -7,10 +7,10 @@ import assert from 'node:assert/strict';
 import phoenix134 from 'phoenix-1.3.4';
 import phoenix1417 from 'phoenix-1.4.17';
 import phoenix1514 from 'phoenix-1.5.14';
-import { Socket as Socket1616 } from 'phoenix-1.6.16';
-import { Socket as Socket1721 } from 'phoenix-1.7.21';
-import { Socket as Socket176 } from 'phoenix-1.7.6';
-import { Socket as SocketLatest } from 'phoenix-latest';
+import { Presence as Presence1616, Socket as Socket1616 } from 'phoenix-1.6.16';
+import { Presence as Presence1721, Socket as Socket1721 } from 'phoenix-1.7.21';
+import { Presence as Presence176, Socket as Socket176 } from 'phoenix-1.7.6';
+import { Presence as PresenceLatest, Socket as SocketLatest } from 'phoenix-latest';
 import { WebSocket } from 'ws';
 import { eventually, within } from './testing.mjs';
 
@@ -27,6 +27,16 @@ export const PHOENIX = {
   '1.7.6': Socket176,
   '1.7.21': Socket1721,
   latest: SocketLatest,
+};
+
+/** Version -> its Presence; that of 1.3 is no class but two functions. */
+export const PRESENCE = {
+  '1.4.17': phoenix1417.Presence,
+  '1.5.14': phoenix1514.Presence,
+  '1.6.16': Presence1616,
+  '1.7.6': Presence176,
+  '1.7.21': Presence1721,
+  latest: PresenceLatest,
 };
 
 export const SPEAKS_BINARY = Object.keys(PHOENIX).filter((version) => !/^1\.[34]\./.test(version));

@@ -118,6 +118,11 @@ export class PhxClient {
     this.#ws.ping(payload);
   }
 
+  /** Reads nothing from now on. */
+  pause() {
+    this.#ws.pause();
+  }
+
   /** The payload of the next pong. */
   async pong(timeout = PATIENCE_MS) {
     const pong = new Promise((resolve) => this.#ws.once('pong', resolve));
@@ -148,6 +153,11 @@ export class PhxClient {
   async nextText(timeout = PATIENCE_MS) {
     await this.next(timeout);
     return this.texts[this.#cursor - 1];
+  }
+
+  /** What has come so far counts as handed out. */
+  pass() {
+    this.#cursor = this.frames.length;
   }
 
   /** Frames received but not handed out yet. */
