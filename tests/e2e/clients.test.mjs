@@ -12,7 +12,7 @@ import { WebSocket } from 'ws';
 import { PHOENIX, PhoenixUser, SPEAKS_BINARY, outcome } from '../support/phoenix.mjs';
 import { PhxClient, connectStatus } from '../support/phx.mjs';
 import { memoryOf } from '../bench/lib/process.mjs';
-import { startStack } from '../support/stack.mjs';
+import { FLAT_MEMORY, startStack } from '../support/stack.mjs';
 import { after, eventually, table, test, timed } from '../support/testing.mjs';
 
 const MAX_MESSAGE = 2_000_000;
@@ -199,7 +199,7 @@ test('scenario 4, C70, C167: refused connects are tried again in rising steps', 
 });
 
 test('scenario 4, C167: a thousand refusals leave nothing behind', async () => {
-  const own = await stack.startBroker();
+  const own = await stack.startBroker(FLAT_MEMORY);
   const { pid } = (await stack.nodes()).find(({ port }) => port === own.port);
   const refuse = async (count) => {
     for (let i = 0; i < count / 50; i++) {

@@ -18,7 +18,7 @@ import { HttpClient, JSON_API, assertCommonHeaders, assertErrors } from '../supp
 import { Database } from '../support/postgres.mjs';
 import { childrenOf } from '../support/proc.mjs';
 import { Random } from '../support/random.mjs';
-import { startStack } from '../support/stack.mjs';
+import { FLAT_MEMORY, startStack } from '../support/stack.mjs';
 import { after, eventually, table, test } from '../support/testing.mjs';
 
 const POOL_SIZE = 3;
@@ -31,8 +31,7 @@ const stack = await startStack({
   env: {
     POOL_SIZE: String(POOL_SIZE),
     TAKO_REQUEST_TIMEOUT_MS: String(REQUEST_TIMEOUT_MS),
-    // AddressSanitizer keeps freed memory for a while, which looks like a leak.
-    ASAN_OPTIONS: [process.env.ASAN_OPTIONS, 'quarantine_size_mb=1'].filter(Boolean).join(':'),
+    ...FLAT_MEMORY,
   },
 });
 const { api } = stack;

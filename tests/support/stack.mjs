@@ -17,6 +17,11 @@ import { after, eventually, within } from './testing.mjs';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const STARTER = join(ROOT, 'deploy/stack');
 export const TAKO_BIN = resolve(ROOT, process.env.TAKO_BIN ?? 'build/bin');
+
+/** For what memory is measured of: AddressSanitizer keeps freed memory for a while, like a leak. */
+export const FLAT_MEMORY = {
+  ASAN_OPTIONS: [process.env.ASAN_OPTIONS, 'quarantine_size_mb=1'].filter(Boolean).join(':'),
+};
 const START_MS = 60_000;
 const STOP_MS = 30_000;
 
