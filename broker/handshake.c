@@ -2,7 +2,8 @@
 /*
  * A handshake is reading (a request is incomplete), waiting (its user is being looked up) or
  * lingering (answered and half closed, so that the answer is not lost to a reset). It leaves this
- * file as a session or as a closed socket.
+ * file as a session or as a closed socket. While it waits its socket is not watched, since that
+ * costs more than the lookup: a client who goes away meanwhile is noticed when he is answered.
  */
 #include "broker/handshake.h"
 
@@ -28,6 +29,10 @@ struct handshake {
     enum handshake_state state;
     int fd;
     struct tk_buf in; /* from the start of the present request */
+    size_t head_len;  /* of that request, once it is complete */
+    bool keep_alive;
+    struct upgrade_request request; /* while waiting; borrows in */
+    enum upgrade_verdict if_known;  /* while waiting: should the user exist */
     struct timer timer;
     struct user_lookup *lookup; /* while waiting */
     struct address_use *address;
@@ -107,16 +112,16 @@ static void discard_input(struct handshake *h)
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct handshake *h = poll->data;
-    bool is_gone_waiting = h->state == WAITING && (events & UV_DISCONNECT);
-    if (status < 0 || is_gone_waiting)
+    (void)events;
+    if (status < 0)
         handshake_end(h);
     else if (h->state == LINGERING)
         discard_input(h);
-    else if (h->state == READING)
+    else
         read_requests(h);
 }
 
-static void poll_for(struct handshake *h, int events)
+static void watch(struct handshake *h)
 {
     if (!h->has_poll) {
         if (uv_poll_init(h->all->broker->loop, &h->poll, h->fd)) {
@@ -126,7 +131,7 @@ static void poll_for(struct handshake *h, int events)
         h->poll.data = h;
         h->has_poll = true;
     }
-    uv_poll_start(&h->poll, events, on_readable);
+    uv_poll_start(&h->poll, UV_READABLE, on_readable);
 }
 
 static void linger(struct handshake *h)
@@ -134,7 +139,7 @@ static void linger(struct handshake *h)
     h->state = LINGERING;
     shutdown(h->fd, SHUT_WR);
     timer_set(&h->all->wheel, &h->timer, LINGER_MS);
-    poll_for(h, UV_READABLE);
+    watch(h);
 }
 
 /* False when the handshake is over: the answer asked for it, or the client does not take it. */
@@ -162,44 +167,45 @@ static bool wants_keep_alive(const struct http_head *head)
            !has_length && !is_coded;
 }
 
-static bool refuse(struct handshake *h, const struct http_head *head, enum upgrade_verdict verdict)
+/* The request at the start of the buffer is dealt with; goes on as answer does. */
+static bool answer_request(struct handshake *h, const struct tk_buf *response)
 {
-    bool keep_alive = head && wants_keep_alive(head);
+    if (!answer(h, response, h->keep_alive))
+        return false;
+    tk_buf_consume(&h->in, h->head_len);
+    return true;
+}
+
+static bool refuse(struct handshake *h, enum upgrade_verdict verdict)
+{
     struct tk_buf response = {0};
     h->all->broker->stats.refused++;
-    upgrade_write_refusal(verdict, keep_alive, &response);
-    bool goes_on = answer(h, &response, keep_alive);
+    upgrade_write_refusal(verdict, h->keep_alive, &response);
+    bool goes_on = answer_request(h, &response);
     tk_buf_fini(&response);
-    if (goes_on)
-        tk_buf_consume(&h->in, head->len);
     return goes_on;
 }
 
 static bool answer_health(struct handshake *h, const struct http_head *head)
 {
     struct tk_buf response = {0};
-    bool keep_alive = wants_keep_alive(head);
-    health_write_response(h->all->broker, head, keep_alive, &response);
-    bool goes_on = answer(h, &response, keep_alive);
+    health_write_response(h->all->broker, head, h->keep_alive, &response);
+    bool goes_on = answer_request(h, &response);
     tk_buf_fini(&response);
-    if (goes_on)
-        tk_buf_consume(&h->in, head->len);
     return goes_on;
 }
 
-/* The user exists: the last checks, then the socket becomes a session. */
-static bool upgrade(struct handshake *h, const struct http_head *head,
-                    struct upgrade_request *request, const struct user_record *user)
+/* The user exists: if nothing else is wrong, the socket becomes a session. */
+static bool upgrade(struct handshake *h, const struct user_record *user)
 {
-    enum upgrade_verdict verdict = upgrade_check_headers(head, request);
-    if (verdict != UPGRADE_OK)
-        return refuse(h, head, verdict);
-    struct tk_slice early = tk_slice(h->in.data + head->len, h->in.len - head->len);
+    if (h->if_known != UPGRADE_OK)
+        return refuse(h, h->if_known);
+    struct tk_slice early = tk_slice(h->in.data + h->head_len, h->in.len - h->head_len);
     int fd = h->fd;
     close_poll(h); /* libuv allows one watcher per descriptor: lws' comes next */
     h->fd = -1;
-    request->address = h->address;
-    if (ws_transport_adopt(h->all->transport, fd, request, user->nickname, early))
+    h->request.address = h->address;
+    if (ws_transport_adopt(h->all->transport, fd, &h->request, user->nickname, early))
         h->address = NULL;
     else
         h->all->broker->stats.refused++;
@@ -222,52 +228,44 @@ static enum upgrade_verdict verdict_of(enum tk_err lookup)
 static void on_user(void *arg, enum tk_err err, const struct user_record *user)
 {
     struct handshake *h = arg;
-    struct http_head head;
-    struct upgrade_request request;
+    enum upgrade_verdict verdict = verdict_of(err);
     h->lookup = NULL;
     h->state = READING;
-    /* The same bytes as before the lookup: parsing them again beats keeping the result. */
-    enum http_head_result parsed = http_head_parse(tk_buf_slice(&h->in), &head);
-    tk_assert(parsed == HTTP_HEAD_OK);
-    enum upgrade_verdict verdict = verdict_of(err);
-    if (verdict == UPGRADE_OK)
-        verdict = upgrade_check_request(&head, &h->all->broker->settings->origins, &request);
-    bool goes_on =
-        verdict == UPGRADE_OK ? upgrade(h, &head, &request, user) : refuse(h, &head, verdict);
+    bool goes_on = verdict == UPGRADE_OK ? upgrade(h, user) : refuse(h, verdict);
     if (!goes_on)
         return;
     set_deadline(h);
     read_requests(h);
 }
 
-static bool wait_for_user(struct handshake *h, const struct http_head *head,
-                          const struct upgrade_request *request)
+static bool wait_for_user(struct handshake *h)
 {
     struct broker *b = h->all->broker;
-    if (user_directory_find(b->directory, &request->user, on_user, h, &h->lookup))
-        return refuse(h, head, UPGRADE_UNAVAILABLE);
+    if (user_directory_find(b->directory, &h->request.user, on_user, h, &h->lookup))
+        return refuse(h, UPGRADE_UNAVAILABLE);
     h->state = WAITING;
     timer_clear(&h->all->wheel, &h->timer); /* the lookup has a deadline of its own */
-    poll_for(h, UV_DISCONNECT);
+    if (h->has_poll)
+        uv_poll_stop(&h->poll);
     return false;
 }
 
 static bool handle_socket_request(struct handshake *h, const struct http_head *head)
 {
     struct broker *b = h->all->broker;
-    struct upgrade_request request;
     struct user_record user;
-    enum upgrade_verdict verdict = upgrade_check_request(head, &b->settings->origins, &request);
+    enum upgrade_verdict verdict = upgrade_check_request(head, &b->settings->origins, &h->request);
     if (verdict == UPGRADE_OK && b->is_draining)
         verdict = UPGRADE_UNAVAILABLE;
     if (verdict != UPGRADE_OK)
-        return refuse(h, head, verdict);
-    enum tk_err known = user_directory_cached(b->directory, &request.user, &user);
+        return refuse(h, verdict);
+    h->if_known = upgrade_check_headers(head, &h->request);
+    enum tk_err known = user_directory_cached(b->directory, &h->request.user, &user);
     if (known == TK_OK)
-        return upgrade(h, head, &request, &user);
+        return upgrade(h, &user);
     if (known == TK_ENOTFOUND)
-        return refuse(h, head, UPGRADE_FORBIDDEN);
-    return wait_for_user(h, head, &request);
+        return refuse(h, UPGRADE_FORBIDDEN);
+    return wait_for_user(h);
 }
 
 static bool refuse_unparsed(struct handshake *h, const char *status)
@@ -289,7 +287,7 @@ static bool handle_request(struct handshake *h)
         if (h->saw_eof)
             handshake_end(h);
         else
-            poll_for(h, UV_READABLE);
+            watch(h);
         return false;
     case HTTP_HEAD_BAD:
         return refuse_unparsed(h, "400 Bad Request");
@@ -300,6 +298,8 @@ static bool handle_request(struct handshake *h)
     case HTTP_HEAD_OK:
         break;
     }
+    h->head_len = head.len;
+    h->keep_alive = wants_keep_alive(&head);
     if (health_is_asked(head.path))
         return answer_health(h, &head);
     return handle_socket_request(h, &head);
@@ -308,10 +308,11 @@ static bool handle_request(struct handshake *h)
 /* Reads what is there, up to one head and a little early data. False: the client is gone. */
 static bool read_available(struct handshake *h)
 {
+    char bytes[READ_SIZE];
     while (h->in.len < HTTP_HEAD_MAX + READ_SIZE) {
-        ssize_t n = recv(h->fd, tk_buf_reserve(&h->in, READ_SIZE), READ_SIZE, 0);
+        ssize_t n = recv(h->fd, bytes, sizeof(bytes), 0);
         if (n > 0) {
-            h->in.len += (size_t)n;
+            tk_buf_append(&h->in, bytes, (size_t)n);
             if (n < READ_SIZE)
                 return true;
         } else if (n == 0) {

@@ -8,15 +8,15 @@
 
 #include <strings.h>
 
-static bool is_alphanumeric(unsigned char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 /* RFC 9110, 5.6.2 */
 static bool is_token_char(unsigned char c)
 {
-    return is_alphanumeric(c) || (c != '\0' && strchr("-!#$%&'*+.^_`|~", c));
+    static const bool token_chars[256] = {
+        ['!'] = true,         ['#' ... '\''] = true, ['*' ... '+'] = true,
+        ['-' ... '.'] = true, ['0' ... '9'] = true,  ['A' ... 'Z'] = true,
+        ['^' ... 'z'] = true, ['|'] = true,          ['~'] = true,
+    };
+    return token_chars[c];
 }
 
 /* Visible ASCII: more than RFC 3986 allows (userToken[]=x comes unescaped), but no fragment. */
@@ -64,9 +64,9 @@ static bool has_prefix(struct tk_slice s, const char *prefix)
     return s.len >= len && strncasecmp(s.ptr, prefix, len) == 0;
 }
 
-static bool equals_any_case(struct tk_slice s, const char *text)
+static bool equals_any_case(struct tk_slice a, struct tk_slice b)
 {
-    return s.len == strlen(text) && has_prefix(s, text);
+    return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
 }
 
 /*
@@ -186,10 +186,11 @@ enum http_head_result http_head_parse(struct tk_slice bytes, struct http_head *h
 
 struct tk_slice http_head_find(const struct http_head *head, const char *name, bool *found)
 {
+    const struct tk_slice wanted = tk_slice_str(name);
     if (found)
         *found = true;
     for (size_t i = 0; i < head->header_count; i++) {
-        if (equals_any_case(head->headers[i].name, name))
+        if (equals_any_case(head->headers[i].name, wanted))
             return head->headers[i].value;
     }
     if (found)
@@ -209,6 +210,7 @@ static struct tk_slice take_element(struct tk_slice *rest)
 bool http_head_next_listed(const struct http_head *head, const char *name,
                            struct http_list_pos *pos, struct tk_slice *element)
 {
+    const struct tk_slice wanted = tk_slice_str(name);
     for (;;) {
         while (pos->rest.len > 0) {
             *element = take_element(&pos->rest);
@@ -218,7 +220,7 @@ bool http_head_next_listed(const struct http_head *head, const char *name,
         if (pos->next_header == head->header_count)
             return false;
         const struct http_header *header = &head->headers[pos->next_header++];
-        if (equals_any_case(header->name, name))
+        if (equals_any_case(header->name, wanted))
             pos->rest = header->value;
     }
 }
@@ -228,7 +230,7 @@ bool http_head_lists(const struct http_head *head, const char *name, const char 
     struct http_list_pos pos = {0};
     struct tk_slice element;
     while (http_head_next_listed(head, name, &pos, &element)) {
-        if (equals_any_case(element, token))
+        if (equals_any_case(element, tk_slice_str(token)))
             return true;
     }
     return false;

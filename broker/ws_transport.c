@@ -12,6 +12,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "broker/broker.h"
 #include "broker/ws_parser.h"
@@ -249,7 +250,10 @@ static bool send_switching_protocols(int fd, const struct upgrade_request *reque
 bool ws_transport_adopt(struct ws_transport *wt, int fd, const struct upgrade_request *request,
                         const char *nickname, struct tk_slice early)
 {
-    bool greeted = send_switching_protocols(fd, request);
+    if (!send_switching_protocols(fd, request)) {
+        close(fd);
+        return false;
+    }
     struct lws *wsi = lws_adopt_descriptor_vhost(
         wt->vhost, LWS_ADOPT_SOCKET, (lws_sock_file_fd_type){.sockfd = fd}, PROTOCOL_NAME, NULL);
     struct connection *c = wsi ? lws_wsi_user(wsi) : NULL;
@@ -260,7 +264,7 @@ bool ws_transport_adopt(struct ws_transport *wt, int fd, const struct upgrade_re
     c->session->address = request->address;
     struct tk_buf input = {0};
     tk_buf_append_slice(&input, early); /* a copy: receiving unmasks in place */
-    if (!greeted || (early.len > 0 && !receive(c, input.data, input.len)))
+    if (early.len > 0 && !receive(c, input.data, input.len))
         transport_kill((struct transport *)wsi);
     tk_buf_fini(&input);
     return true;

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { RawConnection, WS_ACCEPT, clientFrame, opcode, upgradeRequest } from '../support/raw.mjs';
 import { PhxClient, connectStatus } from '../support/phx.mjs';
 import { startStack } from '../support/stack.mjs';
-import { table, test } from '../support/testing.mjs';
+import { eventually, table, test } from '../support/testing.mjs';
 
 const UNKNOWN_USER = '00000000-0000-4000-8000-000000000000';
 const HEARTBEAT = '[null,"1","phoenix","heartbeat",{}]';
@@ -390,6 +390,39 @@ test('C15: the token of a subprotocol stands in for a missing userToken', async 
 test('C84: a user who registers is known at once, also after a refusal', async () => {
   const id = await stack.createUser();
   assert.equal(await connectStatus(broker, { token: id }), 101);
+});
+
+test('clients who go away while their user is looked up leave nothing behind', async () => {
+  const own = await stack.startBroker({ TAKO_USER_LOOKUP_TIMEOUT_MS: '30000' });
+  const users = await stack.createUsers(6);
+  const lockers = `from pg_locks where relation = 'users'::regclass and mode = 'AccessExclusiveLock' and granted`;
+  const held = stack.sql('begin; lock table users; select pg_sleep(60)').catch(() => 'released');
+  await eventually('the users are locked', async () => {
+    return (await stack.sql(`select count(*) ${lockers}`)) === '1';
+  });
+  const clients = [];
+  for (const id of users) {
+    const raw = await RawConnection.open(own.port);
+    const request = upgradeRequest(target(`userToken=${id}&vsn=2.0.0`));
+    raw.write(Buffer.concat([Buffer.from(request), clientFrame(opcode.text, HEARTBEAT)]));
+    clients.push(raw);
+  }
+  await eventually('a lookup waits for the lock', async () => {
+    const waiting = `select count(*) from pg_stat_activity where wait_event_type = 'Lock'`;
+    return Number(await stack.sql(waiting)) > 0;
+  });
+  const leaving = clients.splice(0, 3);
+  for (const raw of leaving) raw.destroy();
+  await stack.sql(`select pg_terminate_backend(pid) ${lockers}`);
+  assert.equal(await held, 'released');
+
+  for (const raw of clients) {
+    assert.equal((await raw.response()).status, 101);
+    assert.deepEqual(await raw.json(), HEARTBEAT_REPLY);
+  }
+  const connections = async () => (await stack.nodes()).find((node) => node.port === own.port)?.connections;
+  await eventually('the others are gone', async () => (await connections()) === clients.length);
+  for (const raw of clients) raw.destroy();
 });
 
 test('healthz and readyz, at the broker and through the web server', async () => {
