@@ -34,9 +34,10 @@ struct broker_stats {
     uint64_t join_timeouts;     /* joins refused because Redis did not answer for them (C173) */
     uint64_t malformed;         /* clients closed because of a malformed message (C30) */
     uint64_t link_malformed;    /* messages on the Redis link that were dropped (C174) */
-    uint64_t unpublished; /* broadcasts that other brokers did not get: Redis away or too slow */
-    uint32_t queue_peak;  /* bytes: the most that ever waited for one client */
-    uint64_t no_encoding; /* deliveries skipped: binary payload to V1 (C34) */
+    uint64_t unpublished;   /* broadcasts that other brokers did not get: Redis away or too slow */
+    size_t handshakes_peak; /* connections that were no websockets yet, at a time */
+    uint32_t queue_peak;    /* bytes: the most that ever waited for one client */
+    uint64_t no_encoding;   /* deliveries skipped: binary payload to V1 (C34) */
 };
 
 #define BROKER_JOINED_WRITE (64 * 1024) /* one write per connection and turn, up to this */

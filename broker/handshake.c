@@ -350,6 +350,8 @@ void handshake_start(struct handshakes *hs, int fd, struct address_use *address)
         h->next->prev = h;
     hs->first = h;
     hs->count++;
+    if (hs->count > hs->broker->stats.handshakes_peak)
+        hs->broker->stats.handshakes_peak = hs->count;
     set_deadline(h);
     read_requests(h); /* the request is often here already */
 }

@@ -70,12 +70,13 @@ static void send_batch(struct broker *b)
         tk_log_warn("node entry not written error=\"%s\"", tk_strerror(err));
 }
 
-#define ENTRY_FIELDS 13
+#define ENTRY_FIELDS 17
 
 /* With its lease, in one transaction: an entry without a lease would stay for ever. */
 static void write_entry(struct broker *b)
 {
     uint64_t lease_ms = (uint64_t)b->settings->node_lease_ms;
+    const struct user_directory_stats *lookups = user_directory_stats(b->directory);
     begin(b, 2 + 2 * ENTRY_FIELDS, "HSET");
     add_text(b, "broker", b->node.broker_name);
     add_number(b, "worker", (uint64_t)b->node.worker);
@@ -88,6 +89,10 @@ static void write_entry(struct broker *b)
     add_number(b, "topics", b->topics.map.count);
     add_number(b, "queue_peak", b->stats.queue_peak);
     add_number(b, "redis_peak", redis_link_stats(b->redis)->peak_unsent);
+    add_number(b, "handshakes_peak", b->stats.handshakes_peak);
+    add_number(b, "lookups_peak", lookups->peak_waiting);
+    add_number(b, "statements", lookups->statements);
+    add_number(b, "refused", b->stats.refused);
     add_number(b, "lease", lease_ms);
     add_number(b, "floor", b->presence.engine.floor);
     expire(b, lease_ms);

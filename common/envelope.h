@@ -27,7 +27,10 @@
  *   tako:node:<node>     hash of what a broker worker says of itself, under a lease (expires by
  *                        itself): broker, worker, pid, port, version, incarnation, state,
  *                        connections, topics, queue_peak (bytes that waited for one client at most),
- *                        redis_peak (bytes that waited for Redis at most), lease (its length in ms),
+ *                        redis_peak (bytes that waited for Redis at most), handshakes_peak
+ *                        (connections without a websocket at a time), lookups_peak (of them, those
+ *                        whose user was being looked up), statements (to PostgreSQL), refused
+ *                        (upgrades), lease (its length in ms),
  *                        floor (its presence entries with a smaller number are void)
  *   tako:presence:<topic>       hash "<node>|<ref>" -> entry: who is present there, all nodes
  *   tako:presence-seqs:<topic>  hash node -> number of its last change there

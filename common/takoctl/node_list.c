@@ -28,6 +28,12 @@ const struct node_field_kind node_field_kinds[NODE_FIELDS] = {
     [NODE_TOPICS] = {"topics", true},
     [NODE_VERSION] = {"version", false},
     [NODE_INCARNATION] = {"incarnation", false},
+    [NODE_QUEUE_PEAK] = {"queue_peak", true},
+    [NODE_REDIS_PEAK] = {"redis_peak", true},
+    [NODE_HANDSHAKES_PEAK] = {"handshakes_peak", true},
+    [NODE_LOOKUPS_PEAK] = {"lookups_peak", true},
+    [NODE_STATEMENTS] = {"statements", true},
+    [NODE_REFUSED] = {"refused", true},
 };
 
 struct reader {

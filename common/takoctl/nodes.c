@@ -152,8 +152,11 @@ const struct ctl_command ctl_nodes = {
             "renews its lease all the time; one that died is gone when the lease has run out.\n"
             "\n"
             "With --json: an array of objects with node, broker, worker, pid, port, state (up or\n"
-            "draining), connections, topics, version, incarnation, lease_ms; null for what is not\n"
-            "known.\n"
+            "draining), connections, topics, version, incarnation, lease_ms; since the worker\n"
+            "started: queue_peak and redis_peak (most bytes that waited for one client, and for\n"
+            "Redis), handshakes_peak and lookups_peak (most connections that were no websocket\n"
+            "yet, and of them those that waited for PostgreSQL), statements (of lookups),\n"
+            "refused (upgrades). null for what is not known.\n"
             "\n"
             "  takoctl nodes\n"
             "  takoctl nodes --json | jq 'map(.connections) | add'\n",

@@ -3,7 +3,7 @@
  * The life of a client: waiting -> connecting -> upgrading -> joining -> joined, and lost from any
  * of them. Clients are started in the order of their numbers, so deadlines and heartbeats, which
  * are equally long for all, are due in order, too: each is a queue of which only the head is looked
- * at.
+ * at. With options.comes_back a lost client is away instead, until it connects again.
  *
  * Not here: what a broadcast means (delivery).
  */
@@ -27,6 +27,7 @@
 #define CLIENTS_PER_ADDRESS  4000
 #define COMPLAINTS           10 /* about the first so many only */
 #define MAX_HANDSHAKE_ANSWER 4096
+#define RETRY_CHECK_NS       (5 * NS_PER_MS)
 #define SLOW_READ_NS         (100 * NS_PER_MS) /* between two reads of a slow client */
 #define SLOW_RECEIVE_BUFFER  4096              /* so that what it does not read waits elsewhere */
 
@@ -43,15 +44,20 @@ enum client_state {
     CLIENT_JOINING,
     CLIENT_JOINED,
     CLIENT_LOST,
+    CLIENT_AWAY,
 };
 
 struct client {
     int fd;
     uint8_t state; /* enum client_state */
     bool awaits_heartbeat;
+    bool is_in_heartbeats;
+    uint8_t tries; /* connects since it was last open */
     uint32_t room;
-    uint64_t since_ns;  /* connect, later the last heartbeat */
-    struct tk_buf rest; /* the start of a frame that is not complete yet */
+    uint64_t since_ns;     /* connect; while away: when to try again */
+    uint64_t heartbeat_ns; /* the last one, or when it joined */
+    uint64_t lost_ns;      /* when it was joined last; 0: it has not been */
+    struct tk_buf rest;    /* the start of a frame that is not complete yet */
 };
 
 struct room {
@@ -78,6 +84,8 @@ struct clients {
     uint64_t next_connect_ns;
 
     uint64_t next_slow_read_ns;
+    uint64_t next_retry_ns;
+    struct clients_return returned;
 
     uint32_t *heartbeats; /* ring of client indexes, next one due first */
     uint32_t heartbeats_head, heartbeats_count;
@@ -163,20 +171,53 @@ static bool is_on_the_way_in(const struct client *cl)
     return cl->state > CLIENT_WAITING && cl->state < CLIENT_JOINED;
 }
 
+static bool is_connected(const struct client *cl)
+{
+    return cl->fd >= 0;
+}
+
+/* reconnectAfterMs of phoenix.js since 1.4.4 (C70). */
+static uint64_t retry_delay_ns(uint8_t tries)
+{
+    static const uint16_t delays_ms[] = {10, 50, 100, 150, 200, 250, 500, 1000, 2000, 5000};
+    size_t last = TK_ARRAY_LEN(delays_ms) - 1;
+    return delays_ms[tries < last ? tries : last] * NS_PER_MS;
+}
+
+static void go_away(struct clients *c, struct client *cl, bool was_joined)
+{
+    uint64_t now_ns = clock_ns();
+    if (was_joined) {
+        cl->lost_ns = now_ns;
+        if (c->returned.lost++ == 0)
+            c->returned.first_lost_ns = now_ns;
+    }
+    cl->state = CLIENT_AWAY;
+    cl->since_ns = now_ns + retry_delay_ns(cl->tries);
+    cl->tries += cl->tries < UINT8_MAX;
+    c->totals.away++;
+}
+
 static void lose(struct clients *c, struct client *cl, const char *why, struct tk_slice detail)
 {
-    complain(c, cl, why, detail);
-    if (cl->state == CLIENT_JOINED) {
+    bool was_joined = cl->state == CLIENT_JOINED;
+    if (was_joined) {
         c->totals.joined--;
         c->rooms[cl->room].joined--;
     } else {
         c->totals.connecting--;
     }
-    c->totals.failed++;
-    cl->state = CLIENT_LOST;
     close(cl->fd);
     cl->fd = -1;
+    cl->awaits_heartbeat = false;
     tk_buf_fini(&cl->rest);
+    if (c->options.comes_back) {
+        go_away(c, cl, was_joined);
+        return;
+    }
+    complain(c, cl, why, detail);
+    c->totals.failed++;
+    cl->state = CLIENT_LOST;
 }
 
 static void lose_errno(struct clients *c, struct client *cl, const char *why, int error)
@@ -239,15 +280,14 @@ static void watch(struct clients *c, struct client *cl, int operation, uint32_t 
     tk_assert(epoll_ctl(c->epoll_fd, operation, cl->fd, &event) == 0);
 }
 
-static void start_connect(struct clients *c, uint64_t now_ns)
+static void start_connect(struct clients *c, struct client *cl, uint64_t now_ns)
 {
-    struct client *cl = &c->all[c->started];
-    cl->fd = connect_from(c->options.first + c->started, &c->options.server,
+    cl->fd = connect_from(c->options.first + index_of(c, cl), &c->options.server,
                           c->options.read_bytes_per_s > 0);
     cl->state = CLIENT_CONNECTING;
     cl->since_ns = now_ns;
-    c->started++;
     c->totals.connecting++;
+    c->returned.attempts++;
     if (cl->fd < 0) {
         lose_errno(c, cl, "cannot connect: ", errno);
         return;
@@ -304,6 +344,7 @@ static size_t on_upgrade_answer(struct clients *c, struct client *cl, struct tk_
         return 0;
     }
     cl->state = CLIENT_JOINING;
+    cl->tries = 0;
     struct tk_buf join = {0};
     tk_buf_appendf(&join, "[\"1\",\"1\",\"%s\",\"phx_join\",{}]", c->rooms[cl->room].topic);
     bool is_sent = send_text(c, cl, tk_buf_slice(&join));
@@ -311,11 +352,25 @@ static size_t on_upgrade_answer(struct clients *c, struct client *cl, struct tk_
     return is_sent ? (size_t)(end - data.ptr) + 4 : 0;
 }
 
+/* One that has come back may still have its place. */
 static void queue_heartbeat(struct clients *c, struct client *cl, uint64_t now_ns)
 {
+    if (cl->is_in_heartbeats)
+        return;
     uint32_t slot = (c->heartbeats_head + c->heartbeats_count++) % c->options.count;
     c->heartbeats[slot] = index_of(c, cl);
-    cl->since_ns = now_ns;
+    cl->is_in_heartbeats = true;
+    cl->heartbeat_ns = now_ns;
+}
+
+static void count_return(struct clients *c, struct client *cl, uint64_t now_ns)
+{
+    if (cl->lost_ns == 0)
+        return;
+    histogram_add(&c->returned.times, now_ns - cl->lost_ns);
+    c->returned.returned++;
+    c->returned.last_returned_ns = now_ns;
+    cl->lost_ns = 0;
 }
 
 static void on_joined(struct clients *c, struct client *cl, uint64_t now_ns)
@@ -325,6 +380,7 @@ static void on_joined(struct clients *c, struct client *cl, uint64_t now_ns)
     c->totals.connecting--;
     c->totals.joined++;
     c->rooms[cl->room].joined++;
+    count_return(c, cl, now_ns);
     queue_heartbeat(c, cl, now_ns);
     if (c->options.read_bytes_per_s > 0)
         watch(c, cl, EPOLL_CTL_MOD, 0); /* from here on read_slowly reads */
@@ -400,7 +456,7 @@ static size_t read_frames(struct clients *c, struct client *cl, char *data, size
 {
     size_t done = 0, size = 0;
     struct ws_frame frame;
-    while (cl->state != CLIENT_LOST) {
+    while (is_connected(cl)) {
         enum ws_parse result =
             ws_parse(data + done, len - done, false, CLIENTS_MAX_FRAME, &frame, &size);
         if (result == WS_PARSE_MORE)
@@ -423,7 +479,7 @@ static void on_data(struct clients *c, struct client *cl, char *data, size_t len
         done = on_upgrade_answer(c, cl, tk_slice(data, len));
     if (cl->state == CLIENT_JOINING || cl->state == CLIENT_JOINED)
         done += read_frames(c, cl, data + done, len - done, now_ns);
-    if (cl->state == CLIENT_LOST)
+    if (!is_connected(cl))
         return;
     tk_buf_clear(&cl->rest);
     if (done == len)
@@ -455,7 +511,7 @@ void clients_on_event(struct clients *c, uint64_t index, uint32_t events)
     (void)events;
     if (cl->state == CLIENT_CONNECTING)
         on_connected(c, cl);
-    else if (cl->state != CLIENT_LOST)
+    else if (is_connected(cl))
         on_readable(c, cl, READ_SIZE);
 }
 
@@ -481,12 +537,29 @@ static uint64_t start_due_connects(struct clients *c, uint64_t now_ns)
 {
     while (c->started < c->start_until && c->totals.connecting < c->max_connecting &&
            c->next_connect_ns <= now_ns) {
-        start_connect(c, now_ns);
+        start_connect(c, &c->all[c->started++], now_ns);
         c->next_connect_ns += c->connect_every_ns;
     }
     if (c->started == c->start_until || c->totals.connecting >= c->max_connecting)
         return NEVER_NS;
     return c->next_connect_ns;
+}
+
+static uint64_t retry(struct clients *c, uint64_t now_ns)
+{
+    if (c->totals.away == 0)
+        return NEVER_NS;
+    if (now_ns < c->next_retry_ns)
+        return c->next_retry_ns;
+    for (uint32_t i = 0; i < c->started; i++) {
+        struct client *cl = &c->all[i];
+        if (cl->state != CLIENT_AWAY || now_ns < cl->since_ns)
+            continue;
+        c->totals.away--;
+        start_connect(c, cl, now_ns);
+    }
+    c->next_retry_ns = now_ns + RETRY_CHECK_NS;
+    return c->next_retry_ns;
 }
 
 static uint64_t give_up_late_joins(struct clients *c, uint64_t now_ns)
@@ -523,10 +596,11 @@ static uint64_t send_due_heartbeats(struct clients *c, uint64_t now_ns)
     uint64_t interval_ns = c->options.heartbeat_ms * NS_PER_MS;
     while (c->heartbeats_count > 0) {
         struct client *cl = &c->all[c->heartbeats[c->heartbeats_head]];
-        if (now_ns < cl->since_ns + interval_ns)
-            return cl->since_ns + interval_ns;
+        if (now_ns < cl->heartbeat_ns + interval_ns)
+            return cl->heartbeat_ns + interval_ns;
         c->heartbeats_head = (c->heartbeats_head + 1) % c->options.count;
         c->heartbeats_count--;
+        cl->is_in_heartbeats = false;
         send_heartbeat(c, cl, now_ns);
     }
     return NEVER_NS;
@@ -556,7 +630,7 @@ uint64_t clients_tick(struct clients *c, uint64_t now_ns)
     uint64_t connect_ns = start_due_connects(c, now_ns);
     uint64_t late_ns = give_up_late_joins(c, now_ns);
     uint64_t heartbeat_ns = send_due_heartbeats(c, now_ns);
-    uint64_t slow_ns = read_slowly(c, now_ns);
+    uint64_t slow_ns = earlier(read_slowly(c, now_ns), retry(c, now_ns));
     return earlier(earlier(connect_ns, late_ns), earlier(heartbeat_ns, slow_ns));
 }
 
@@ -565,6 +639,16 @@ uint64_t clients_tick(struct clients *c, uint64_t now_ns)
 const struct histogram *clients_join_times(const struct clients *c)
 {
     return &c->join_times;
+}
+
+void clients_begin_return(struct clients *c)
+{
+    memset(&c->returned, 0, sizeof(c->returned));
+}
+
+const struct clients_return *clients_return(const struct clients *c)
+{
+    return &c->returned;
 }
 
 const struct clients_totals *clients_totals(const struct clients *c)

@@ -30,12 +30,23 @@ struct clients_options {
     uint32_t heartbeat_ms;  /* between two heartbeats of a client; also the time for the answer */
     uint32_t join_limit_ms; /* for a client from connect to joined */
     uint32_t read_bytes_per_s; /* a joined client reads no faster; 0: as fast as it can */
+    bool comes_back;           /* lost clients connect again, when phoenix.js would */
+};
+
+/* Of clients that come back, since clients_begin_return. */
+struct clients_return {
+    uint32_t lost;     /* joined clients that lost their connection */
+    uint32_t returned; /* joined again */
+    uint64_t attempts; /* connects */
+    uint64_t first_lost_ns, last_returned_ns;
+    struct histogram times; /* from lost to joined again */
 };
 
 struct clients_totals {
     uint32_t connecting; /* begun and not yet joined */
     uint32_t joined;
-    uint32_t failed; /* did not get in, or were lost afterwards */
+    uint32_t failed; /* did not get in, or were lost afterwards, and do not come back */
+    uint32_t away;   /* wait to connect again */
     uint64_t heartbeats_sent;
     uint64_t heartbeats_answered;
     uint64_t unexpected_frames; /* neither a shout, nor a reply or presence */
@@ -54,6 +65,10 @@ bool clients_are_joining(const struct clients *c);
 
 /* Time from connect to the join reply, of the clients of the last clients_begin_join. */
 const struct histogram *clients_join_times(const struct clients *c);
+
+/* Counts anew. A client that was not joined then is counted when it is lost the next time. */
+void clients_begin_return(struct clients *c);
+const struct clients_return *clients_return(const struct clients *c);
 
 /* Does what is due now; returns when there is something to do again (CLOCK_MONOTONIC, ns). */
 uint64_t clients_tick(struct clients *c, uint64_t now_ns);

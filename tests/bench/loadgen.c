@@ -42,6 +42,7 @@ static const char usage_text[] =
     "  --heartbeat-ms N   time between heartbeats of a client, and for the answer (30000)\n"
     "  --join-limit-ms N  time for a client from connect to joined (10000)\n"
     "  --read-bytes-per-s N  joined clients read no faster (0: as fast as they can)\n"
+    "  --comes-back 1     lost clients connect again, after the delays of phoenix.js (0)\n"
     "  --redis URL        for publish via=redis\n"
     "\n"
     "commands, each done before the next one is read:\n"
@@ -56,6 +57,9 @@ static const char usage_text[] =
     "        checks the deliveries of broadcasts that another process publishes\n"
     "  begin-expect (as expect)  and  end-expect\n"
     "        the same in two steps: the first answers at once\n"
+    "  begin-return  and  end-return [lost=N] [patience_ms=N]\n"
+    "        the first answers at once; the second when N clients (all) have been lost since then\n"
+    "        and everybody is joined\n"
     "  hold ms=N    waits, with heartbeats\n"
     "  status       clients and heartbeats\n"
     "Durations end in _us (microseconds) or _s.\n";
@@ -70,6 +74,7 @@ struct loadgen {
     const struct command *current;
     uint64_t start_ns; /* of the current command */
     uint64_t hold_until_ns;
+    uint32_t return_lost; /* clients to wait for */
 };
 
 struct options {
@@ -269,6 +274,48 @@ static bool hold_is_done(const struct loadgen *lg)
     return clock_ns() >= lg->hold_until_ns;
 }
 
+static const char *begin_return_begin(struct loadgen *lg, struct args *args)
+{
+    clients_begin_return(lg->clients);
+    return check_args(args);
+}
+
+static void returning_print(const struct loadgen *lg)
+{
+    (void)lg;
+    puts("returning=1");
+}
+
+static const char *end_return_begin(struct loadgen *lg, struct args *args)
+{
+    uint32_t all = clients_totals(lg->clients)->joined + clients_totals(lg->clients)->away +
+                   clients_totals(lg->clients)->connecting;
+    lg->return_lost = (uint32_t)take_number_arg(args, "lost", all, UINT32_MAX);
+    lg->hold_until_ns =
+        clock_ns() + take_number_arg(args, "patience_ms", 60000, 600000) * NS_PER_MS;
+    return check_args(args);
+}
+
+static bool return_is_done(const struct loadgen *lg)
+{
+    const struct clients_totals *totals = clients_totals(lg->clients);
+    bool all_are_back = totals->away == 0 && totals->connecting == 0;
+    return hold_is_done(lg) ||
+           (all_are_back && clients_return(lg->clients)->lost >= lg->return_lost);
+}
+
+static void return_print(const struct loadgen *lg)
+{
+    const struct clients_return *r = clients_return(lg->clients);
+    uint64_t took_ns = r->returned > 0 ? r->last_returned_ns - r->first_lost_ns : 0;
+    printf("joined=%" PRIu32 " lost=%" PRIu32 " returned=%" PRIu32 " attempts=%" PRIu64
+           " seconds=%.3f",
+           clients_totals(lg->clients)->joined, r->lost, r->returned, r->attempts,
+           (double)took_ns / 1e9);
+    print_quantiles("", &r->times);
+    putchar('\n');
+}
+
 static void status_print(const struct loadgen *lg)
 {
     const struct clients_totals *totals = clients_totals(lg->clients);
@@ -284,6 +331,8 @@ static const struct command commands[] = {
     {"expect", expect_begin, deliveries_are_done, deliveries_print},
     {"begin-expect", expect_begin, is_done_at_once, expecting_print},
     {"end-expect", no_args_begin, deliveries_are_done, deliveries_print},
+    {"begin-return", begin_return_begin, is_done_at_once, returning_print},
+    {"end-return", end_return_begin, return_is_done, return_print},
     {"hold", hold_begin, hold_is_done, status_print},
     {"status", no_args_begin, is_done_at_once, status_print},
 };
@@ -431,6 +480,8 @@ static void parse_option(struct options *o, const char *name, const char *value)
         o->clients.read_bytes_per_s = parse_count(name, value, 0);
     else if (strcmp(name, "join-limit-ms") == 0)
         o->clients.join_limit_ms = parse_count(name, value, 1);
+    else if (strcmp(name, "comes-back") == 0)
+        o->clients.comes_back = parse_count(name, value, 0) > 0;
     else
         o->redis_url = value;
 }
@@ -446,6 +497,7 @@ static void parse_command_line(struct options *o, int argc, char **argv)
         {"heartbeat-ms", required_argument, NULL, 'o'},
         {"join-limit-ms", required_argument, NULL, 'o'},
         {"read-bytes-per-s", required_argument, NULL, 'o'},
+        {"comes-back", required_argument, NULL, 'o'},
         {"redis", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
         {0},

@@ -162,7 +162,8 @@ test('nodes: entries of any content are shown, and harm nobody', async () => {
 
   const entry = {
     broker: 'b', worker: '10', pid: '4711', port: '4000', state: 'draining', connections: '3',
-    topics: '2', version: '1.0', incarnation: 'abc',
+    topics: '2', version: '1.0', incarnation: 'abc', queue_peak: '10', redis_peak: '11',
+    handshakes_peak: '12', lookups_peak: '13', statements: '14', refused: '15',
   };
   for (const worker of ['10', '9']) {
     const fields = Object.entries({ ...entry, worker }).flat();
@@ -177,12 +178,15 @@ test('nodes: entries of any content are shown, and harm nobody', async () => {
   assert.ok(first.lease_ms > 0 && first.lease_ms <= 60000);
   assert.deepEqual({ ...first, lease_ms: 0 }, {
     node: 'b/9@abc', broker: 'b', worker: 9, pid: 4711, port: 4000, state: 'draining',
-    connections: 3, topics: 2, version: '1.0', incarnation: 'abc', lease_ms: 0,
+    connections: 3, topics: 2, version: '1.0', incarnation: 'abc', queue_peak: 10, redis_peak: 11,
+    handshakes_peak: 12, lookups_peak: 13, statements: 14, refused: 15, lease_ms: 0,
   });
   assert.equal(second.worker, 10, 'workers are in order of their number');
   assert.deepEqual(odd, {
     node: 'z\x1b[2J', broker: 'z\n', worker: null, pid: null, port: null, state: null,
-    connections: null, topics: null, version: null, incarnation: null, lease_ms: null,
+    connections: null, topics: null, version: null, incarnation: null, queue_peak: null,
+    redis_peak: null, handshakes_peak: null, lookups_peak: null, statements: null, refused: null,
+    lease_ms: null,
   });
 
   const { stdout } = await takoctl(['nodes'], { REDIS_URL: redis.url });

@@ -119,6 +119,15 @@ export class Loadgen extends Child {
     return this.#command('end-expect');
   }
 
+  /** For clients that come back: first this, then they lose their server, then `returned`. */
+  beginReturn() {
+    return this.#command('begin-return');
+  }
+
+  returned(args) {
+    return this.#command('end-return', args);
+  }
+
   hold(ms) {
     return this.#command('hold', { ms });
   }

@@ -9,6 +9,20 @@ export function memoryOf(pid) {
   return { rss: bytes('VmRSS'), anon: bytes('RssAnon') };
 }
 
+/** The most resident memory that the process ever had. */
+export function peakMemoryOf(pid) {
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
+}
+
+/** Connects that the machine dropped because a listening socket's queue was full. */
+export function listenOverflows() {
+  const [names, values] = readFileSync('/proc/net/netstat', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('TcpExt:'))
+    .map((line) => line.split(' '));
+  return Number(values[names.indexOf('ListenOverflows')]);
+}
+
 /** User and system time of all threads so far. */
 export function cpuOf(pid) {
   return readdirSync(`/proc/${pid}/task`).reduce((sum, tid) => sum + cpuOfThread(pid, tid), 0);

@@ -87,6 +87,15 @@ export class Tako {
     if (code !== 0) throw new Error(`psql: ${stderr}`);
   }
 
+  /** What `takoctl nodes --json` says: one object per worker. */
+  async nodes() {
+    const bin = process.env.TAKO_BIN ?? join(ROOT, 'build/bin');
+    const { REDIS_URL } = this.#vars;
+    const { code, stdout, stderr } = await run(join(bin, 'takoctl'), ['nodes', '--json'], { env: { REDIS_URL } });
+    if (code !== 0) throw new Error(`takoctl nodes: ${stderr}`);
+    return JSON.parse(stdout);
+  }
+
   /** ws://127.0.0.1:port/socket of each broker. */
   get urls() {
     return this.#vars.TAKO_BROKER_URLS.split(' ');
