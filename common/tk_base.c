@@ -35,6 +35,13 @@ const char *tk_strerror(enum tk_err err)
     return "unknown error";
 }
 
+int tk_slice_compare(struct tk_slice a, struct tk_slice b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter > 0 ? memcmp(a.ptr, b.ptr, shorter) : 0;
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 static void *check_allocated(void *ptr, size_t size)
 {
     if (ptr == NULL) {

@@ -63,6 +63,9 @@ static inline bool tk_slice_eq_str(struct tk_slice a, const char *str)
     return tk_slice_eq(a, tk_slice_str(str));
 }
 
+/* The order of their bytes, a prefix first: below, equal to or above 0. */
+int tk_slice_compare(struct tk_slice a, struct tk_slice b);
+
 /* Allocation of sizes we choose: abort when memory is gone. Sizes a peer chooses are checked first.
  */
 void *tk_xmalloc(size_t size) __attribute__((malloc, returns_nonnull));

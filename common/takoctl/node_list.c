@@ -34,6 +34,7 @@ const struct node_field_kind node_field_kinds[NODE_FIELDS] = {
     [NODE_LOOKUPS_PEAK] = {"lookups_peak", true},
     [NODE_STATEMENTS] = {"statements", true},
     [NODE_REFUSED] = {"refused", true},
+    [NODE_LEASE] = {"lease", true},
 };
 
 struct reader {
@@ -75,6 +76,12 @@ void node_list_free(struct node_list *list)
         free_entry(list->items[i]);
     free(list->items);
     free(list);
+}
+
+int64_t node_entry_age_ms(const struct node_entry *node)
+{
+    int64_t length_ms = node->number[NODE_LEASE];
+    return node->lease_ms < 0 || length_ms < node->lease_ms ? -1 : length_ms - node->lease_ms;
 }
 
 static bool is_late(const struct reader *r)
@@ -248,24 +255,16 @@ static bool read_entries(struct reader *r)
     return is_good;
 }
 
-static int compare_slices(struct tk_slice a, struct tk_slice b)
-{
-    size_t shorter = a.len < b.len ? a.len : b.len;
-    int order = shorter > 0 ? memcmp(a.ptr, b.ptr, shorter) : 0;
-
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_entries(const void *left, const void *right)
 {
     const struct node_entry *a = *(struct node_entry *const *)left;
     const struct node_entry *b = *(struct node_entry *const *)right;
     int64_t a_worker = a->number[NODE_WORKER], b_worker = b->number[NODE_WORKER];
-    int order = compare_slices(a->text[NODE_BROKER], b->text[NODE_BROKER]);
+    int order = tk_slice_compare(a->text[NODE_BROKER], b->text[NODE_BROKER]);
 
     if (order == 0)
         order = (a_worker > b_worker) - (a_worker < b_worker);
-    return order != 0 ? order : compare_slices(a->id, b->id);
+    return order != 0 ? order : tk_slice_compare(a->id, b->id);
 }
 
 struct node_list *node_list_read(const struct ctl *ctl)

@@ -20,6 +20,7 @@ enum node_field {
     NODE_LOOKUPS_PEAK,
     NODE_STATEMENTS,
     NODE_REFUSED,
+    NODE_LEASE,
     NODE_FIELDS,
 };
 
@@ -45,3 +46,6 @@ struct node_list {
 /* Reads them all, within bounds of time and number. NULL: the operator has been told why. */
 struct node_list *node_list_read(const struct ctl *ctl);
 void node_list_free(struct node_list *list);
+
+/* How long ago, in ms, the node has renewed its lease; -1: not known. */
+int64_t node_entry_age_ms(const struct node_entry *node);

@@ -17,6 +17,14 @@ static void write_json_text(struct tk_buf *out, struct tk_slice text)
         tk_buf_append_str(out, "null");
 }
 
+static void write_json_ms(struct tk_buf *out, const char *name, int64_t ms)
+{
+    if (ms >= 0)
+        tk_buf_appendf(out, ",\"%s\":%" PRId64, name, ms);
+    else
+        tk_buf_appendf(out, ",\"%s\":null", name);
+}
+
 static void write_json_node(struct tk_buf *out, const struct node_entry *node)
 {
     tk_buf_append_str(out, "{\"node\":");
@@ -30,10 +38,9 @@ static void write_json_node(struct tk_buf *out, const struct node_entry *node)
         else
             tk_buf_append_str(out, "null");
     }
-    if (node->lease_ms >= 0)
-        tk_buf_appendf(out, ",\"lease_ms\":%" PRId64 "}", node->lease_ms);
-    else
-        tk_buf_append_str(out, ",\"lease_ms\":null}");
+    write_json_ms(out, "lease_ms", node->lease_ms);
+    write_json_ms(out, "lease_age_ms", node_entry_age_ms(node));
+    tk_buf_append_char(out, '}');
 }
 
 static void print_json(const struct node_list *list)
@@ -49,29 +56,30 @@ static void print_json(const struct node_list *list)
     tk_buf_fini(&out);
 }
 
-/* The columns of the table: the id, then these fields, then what is left of the lease. */
+/* The columns of the table: the id, then these fields, then the lease's age and what is left. */
 static const struct {
     const char *title;
     enum node_field field;
 } columns[] = {
-    {"BROKER", NODE_BROKER}, {"WORKER", NODE_WORKER},   {"PID", NODE_PID},
-    {"PORT", NODE_PORT},     {"STATE", NODE_STATE},     {"CONNECTIONS", NODE_CONNECTIONS},
-    {"TOPICS", NODE_TOPICS}, {"VERSION", NODE_VERSION},
+    {"BROKER", NODE_BROKER},   {"WORKER", NODE_WORKER},         {"PID", NODE_PID},
+    {"PORT", NODE_PORT},       {"STATE", NODE_STATE},           {"CONNECTIONS", NODE_CONNECTIONS},
+    {"TOPICS", NODE_TOPICS},   {"QUEUE PEAK", NODE_QUEUE_PEAK}, {"REDIS PEAK", NODE_REDIS_PEAK},
+    {"VERSION", NODE_VERSION},
 };
 
-#define COLUMNS (TK_ARRAY_LEN(columns) + 2)
+#define COLUMNS (TK_ARRAY_LEN(columns) + 3)
 
 struct cell {
     char text[136];
 };
 
-static void write_lease(struct cell *cell, int64_t lease_ms)
+static void write_seconds(struct cell *cell, int64_t ms, const char *unknown)
 {
-    if (lease_ms >= 0)
-        snprintf(cell->text, sizeof(cell->text), "%" PRId64 ".%" PRId64 "s", lease_ms / 1000,
-                 lease_ms % 1000 / 100);
+    if (ms >= 0)
+        snprintf(cell->text, sizeof(cell->text), "%" PRId64 ".%" PRId64 "s", ms / 1000,
+                 ms % 1000 / 100);
     else
-        snprintf(cell->text, sizeof(cell->text), "none");
+        snprintf(cell->text, sizeof(cell->text), "%s", unknown);
 }
 
 /* node is NULL for the heading. */
@@ -85,10 +93,13 @@ static void write_row(const struct node_entry *node, struct cell cells[COLUMNS])
             node != NULL ? node->text[columns[c].field] : tk_slice_str(columns[c].title);
         snprintf(cells[c + 1].text, size, "%s", text.ptr != NULL ? TK_ESCAPE(text) : "-");
     }
-    if (node != NULL)
-        write_lease(&cells[COLUMNS - 1], node->lease_ms);
-    else
+    if (node != NULL) {
+        write_seconds(&cells[COLUMNS - 2], node_entry_age_ms(node), "-");
+        write_seconds(&cells[COLUMNS - 1], node->lease_ms, "none");
+    } else {
+        snprintf(cells[COLUMNS - 2].text, size, "AGE");
         snprintf(cells[COLUMNS - 1].text, size, "LEASE");
+    }
 }
 
 static void measure(const struct node_entry *node, int widths[COLUMNS])
@@ -148,17 +159,22 @@ const struct ctl_command ctl_nodes = {
     .needs = CTL_NEEDS_REDIS,
     .usage = "[--json]",
     .summary = "list the broker workers",
-    .help = "Lists the workers of all brokers, as each has described itself in Redis. A worker\n"
-            "renews its lease all the time; one that died is gone when the lease has run out.\n"
-            "\n"
-            "With --json: an array of objects with node, broker, worker, pid, port, state (up or\n"
-            "draining), connections, topics, version, incarnation, lease_ms; since the worker\n"
-            "started: queue_peak and redis_peak (most bytes that waited for one client, and for\n"
-            "Redis), handshakes_peak and lookups_peak (most connections that were no websocket\n"
-            "yet, and of them those that waited for PostgreSQL), statements (of lookups),\n"
-            "refused (upgrades). null for what is not known.\n"
-            "\n"
-            "  takoctl nodes\n"
-            "  takoctl nodes --json | jq 'map(.connections) | add'\n",
+    .help =
+        "Lists the workers of all brokers, as each has described itself in Redis. A worker\n"
+        "renews its lease all the time; one that died is gone when the lease has run out.\n"
+        "\n"
+        "AGE is how long ago that was, LEASE what is left of it. QUEUE PEAK and REDIS PEAK\n"
+        "are the most bytes that ever waited for one client, and for Redis, to read them.\n"
+        "\n"
+        "With --json: an array of objects with node, broker, worker, pid, port, state (up or\n"
+        "draining), connections, topics, version, incarnation, lease (its length), lease_ms\n"
+        "(what is left of it), lease_age_ms; since the worker started: queue_peak and\n"
+        "redis_peak (most bytes that waited for one client, and for Redis), handshakes_peak and\n"
+        "lookups_peak (most connections that were no websocket yet, and of them those that\n"
+        "waited for PostgreSQL), statements (of lookups), refused (upgrades). null for what is\n"
+        "not known.\n"
+        "\n"
+        "  takoctl nodes\n"
+        "  takoctl nodes --json | jq 'map(.connections) | add'\n",
     .run = run_nodes,
 };

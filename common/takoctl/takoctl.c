@@ -13,7 +13,7 @@
 
 static const struct ctl_command *const commands[] = {
     &ctl_broadcast, &ctl_message,  &ctl_ping,  &ctl_disconnect, &ctl_user_create,
-    &ctl_user_show, &ctl_user_set, &ctl_nodes, &ctl_migrate,
+    &ctl_user_show, &ctl_user_set, &ctl_nodes, &ctl_presence,   &ctl_migrate,
 };
 
 static const char introduction[] =

@@ -34,7 +34,7 @@ struct ctl_command {
 
 extern const struct ctl_command ctl_broadcast, ctl_message, ctl_ping, ctl_disconnect;
 extern const struct ctl_command ctl_user_create, ctl_user_show, ctl_user_set;
-extern const struct ctl_command ctl_nodes, ctl_migrate;
+extern const struct ctl_command ctl_nodes, ctl_presence, ctl_migrate;
 
 /* "takoctl NAME: what happened" on stderr; returns CTL_FAILED. */
 int ctl_fail(const struct ctl *ctl, const char *fmt, ...) TK_PRINTF(2, 3);

@@ -4,9 +4,10 @@
  * phoenix.js makes of them (channels.md C99-C122, C180-C184; broker/channels/README.md).
  */
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
-import { PHOENIX, PRESENCE, PhoenixUser, outcome } from '../support/phoenix.mjs';
+import { randomBytes } from 'node:crypto';
+import { PRESENCE, PhoenixUser, outcome } from '../support/phoenix.mjs';
 import { PhxClient } from '../support/phx.mjs';
+import { PresencePage, publicId, replay } from '../support/presence.mjs';
 import { startStack } from '../support/stack.mjs';
 import { after, eventually, table, test } from '../support/testing.mjs';
 
@@ -21,12 +22,6 @@ const stack = await startStack({ env: { TAKO_PRESENCE_WINDOW_MS: String(WINDOW_M
 const [url] = stack.brokerUrls;
 
 const newTopic = () => `room:${randomBytes(6).toString('hex')}`;
-
-/** The name under which others know a user (common/tk_uuid.h). */
-function publicId(id) {
-  const hash = createHash('sha256').update(`tako-public-id:${id.toLowerCase()}`).digest('base64url');
-  return hash.slice(0, 22);
-}
 
 async function connect(token, options = {}) {
   const client = await PhxClient.open(options.url ?? url, { token, ...options });
@@ -166,25 +161,6 @@ test('C107: a diff always has both sides, each entry its metas', async () => {
     for (const entry of entries) assert.ok(Array.isArray(entry.metas) && entry.metas.length > 0);
   }
 });
-
-/** What a client knows after its frames, and that no frame told it anything twice (C108). */
-function replay(frames) {
-  const known = new Set();
-  const refs = (side) => Object.values(side).flatMap(({ metas }) => metas.map((meta) => meta.phx_ref));
-  for (const [, , , event, payload] of frames) {
-    if (event === 'presence_state') {
-      known.clear();
-      for (const ref of refs(payload)) known.add(ref);
-    } else if (event === 'presence_diff') {
-      for (const ref of refs(payload.joins)) {
-        assert.ok(!known.has(ref), `${ref} joined twice`);
-        known.add(ref);
-      }
-      for (const ref of refs(payload.leaves)) assert.ok(known.delete(ref), `${ref} left as a stranger`);
-    }
-  }
-  return known;
-}
 
 test('C108: state and diffs are one sequence, while everybody comes, changes and goes', async () => {
   const topic = newTopic();
@@ -424,48 +400,36 @@ test('C180: a room that only counts', async () => {
   await counting.stop();
 });
 
-/** A real page with a presence list. */
-async function openPage(topic, token, version = 'latest') {
-  const user = new PhoenixUser(PHOENIX[version], url, token);
-  user.key = publicId(token);
-  const channel = user.socket.channel(topic, {});
-  user.presence = new PRESENCE[version](channel);
-  user.happened = [];
-  user.presence.onJoin((key, current) => user.happened.push(`${current ? 'more' : 'join'} ${key}`));
-  user.presence.onLeave((key, current) => {
-    user.happened.push(`${current.metas.length ? 'less' : 'leave'} ${key}`);
-  });
-  user.socket.connect();
-  user.channel = channel;
-  assert.equal((await outcome(channel.join())).status, 'ok');
-  user.keys = () => user.presence.list((key) => key).sort();
-  return user;
-}
-
-const showsExactly = (user, keys) =>
-  eventually(`the list is ${keys}`, () => user.keys().join() === [...keys].sort().join());
+const showsExactly = (page, keys) =>
+  eventually(`the list is ${keys}`, () => page.keys().join() === [...keys].sort().join());
 
 for (const version of Object.keys(PRESENCE)) {
   test(`C119-C121: phoenix.js ${version} lists exactly who is there, nobody twice`, async () => {
     const topic = newTopic();
     const [first, second] = await stack.createUsers(2);
-    const page = await openPage(topic, first, version);
+    const open = (token) => PresencePage.open(url, token, topic, { version });
+    const page = await open(first);
     await showsExactly(page, [page.key]);
-    const visitor = await openPage(topic, second, version);
+    const visitor = await open(second);
     await showsExactly(page, [page.key, visitor.key]);
     await showsExactly(visitor, [page.key, visitor.key]);
-    const tab = await openPage(topic, second, version);
+    const tab = await open(second);
     await eventually('two metas', () => page.presence.state[visitor.key].metas.length === 2);
-    assert.equal((await outcome(tab.channel.push('update_presence', { n: 1 }))).status, 'ok');
+    assert.equal((await outcome(tab.push('update_presence', { n: 1 }))).status, 'ok');
     await eventually('the update', () => page.presence.state[tab.key].metas.some(({ n }) => n === 1));
     assert.equal(page.presence.state[tab.key].metas.length, 2);
     tab.end();
     await eventually('one meta', () => page.presence.state[visitor.key].metas.length === 1);
-    visitor.socket.conn.close(4000); // the server sees an end, phoenix.js comes back and rejoins
-    await eventually('a new meta', () => visitor.happened.length > 0 && visitor.socket.isConnected());
-    await showsExactly(visitor, [page.key, visitor.key]);
+    const [{ phx_ref: old }] = page.presence.state[visitor.key].metas;
+    visitor.socket.conn.close(4000); // phoenix.js comes back by itself
+    await eventually('another ref', () => {
+      const metas = page.presence.state[visitor.key]?.metas ?? [];
+      return metas.length === 1 && metas[0].phx_ref !== old;
+    });
+    await eventually('both know the same', () => page.view() === visitor.view());
+    assert.deepEqual(page.diary, [`join ${page.key}`, `join ${visitor.key}`], 'no flicker (C115)');
     visitor.end();
     await showsExactly(page, [page.key]);
-    assert.equal(page.happened.filter((what) => what === `join ${page.key}`).length, 1);
+    assert.equal(page.diary.at(-1), `leave ${visitor.key}`);
   });
 }

@@ -164,6 +164,7 @@ test('nodes: entries of any content are shown, and harm nobody', async () => {
     broker: 'b', worker: '10', pid: '4711', port: '4000', state: 'draining', connections: '3',
     topics: '2', version: '1.0', incarnation: 'abc', queue_peak: '10', redis_peak: '11',
     handshakes_peak: '12', lookups_peak: '13', statements: '14', refused: '15',
+    lease: '90000',
   };
   for (const worker of ['10', '9']) {
     const fields = Object.entries({ ...entry, worker }).flat();
@@ -176,22 +177,55 @@ test('nodes: entries of any content are shown, and harm nobody', async () => {
   const [first, second, odd, ...rest] = await nodes();
   assert.deepEqual(rest, []);
   assert.ok(first.lease_ms > 0 && first.lease_ms <= 60000);
-  assert.deepEqual({ ...first, lease_ms: 0 }, {
+  assert.equal(first.lease_age_ms, 90000 - first.lease_ms);
+  assert.deepEqual({ ...first, lease_ms: 0, lease_age_ms: 0 }, {
     node: 'b/9@abc', broker: 'b', worker: 9, pid: 4711, port: 4000, state: 'draining',
     connections: 3, topics: 2, version: '1.0', incarnation: 'abc', queue_peak: 10, redis_peak: 11,
-    handshakes_peak: 12, lookups_peak: 13, statements: 14, refused: 15, lease_ms: 0,
+    handshakes_peak: 12, lookups_peak: 13, statements: 14, refused: 15, lease: 90000,
+    lease_ms: 0, lease_age_ms: 0,
   });
   assert.equal(second.worker, 10, 'workers are in order of their number');
   assert.deepEqual(odd, {
     node: 'z\x1b[2J', broker: 'z\n', worker: null, pid: null, port: null, state: null,
     connections: null, topics: null, version: null, incarnation: null, queue_peak: null,
     redis_peak: null, handshakes_peak: null, lookups_peak: null, statements: null, refused: null,
-    lease_ms: null,
+    lease: null, lease_ms: null, lease_age_ms: null,
   });
 
   const { stdout } = await takoctl(['nodes'], { REDIS_URL: redis.url });
-  assert.match(stdout, /^b\/9@abc +b +9 +4711 +4000 +draining +3 +2 +1\.0 +\d+\.\ds$/m);
+  assert.match(stdout, /^b\/9@abc +b +9 +4711 +4000 +draining +3 +2 +10 +11 +1\.0 +\d+\.\ds +\d+\.\ds$/m);
   assert.match(stdout, /^z\\x1b\[2J +z\\x0a +- +1e3 +-1 /m);
+});
+
+test('presence: who is there, without the dead, the returned, and what is no presence', async () => {
+  const entry = (ref, key, since, kept, meta) => [
+    'HSET', 'tako:presence:room:1', ref, `[7,"${ref.slice(-16)}","${key}",${since},${kept},${meta}]`,
+  ];
+  const ref = (node, n) => `${node}|AAAAAAAAAAAAAAA${n}`;
+  await redis.command('HSET', 'tako:node:live/0@a', 'floor', '0');
+  await redis.command(...entry(ref('live/0@a', 2), 'ann', 2000, 0, '{"nickname":"Ann\\u001b","n":2}'));
+  await redis.command(...entry(ref('live/0@a', 1), 'ann', 1000, 0, '{"nickname":"Ann","n":1}'));
+  await redis.command(...entry(ref('live/0@a', 3), 'ann', 500, 1, '{"nickname":"Ann","n":3}'));
+  await redis.command(...entry(ref('live/0@a', 4), 'bob', 500, 1, '{"nickname":null}'));
+  await redis.command(...entry(ref('dead/0@a', 5), 'eve', 500, 0, '{}'));
+  for (const junk of ['', '[]', '{}', '[1,2,3,4,5,6]', `[${'['.repeat(200)}`])
+    await redis.command('HSET', 'tako:presence:room:1', `live/0@a|junk${junk.length}`, junk);
+  const env = { REDIS_URL: redis.url };
+  const json = JSON.parse((await takoctl(['presence', 'room:1', '--json'], env)).stdout);
+  assert.deepEqual(json, {
+    ann: { metas: [{ nickname: 'Ann', n: 1 }, { nickname: 'Ann\x1b', n: 2 }] },
+    bob: { metas: [{ nickname: null }] },
+  });
+  const { stdout } = await takoctl(['presence', 'room:1'], env);
+  assert.match(stdout, /^ann +1970-01-01T00:00:02Z +here +live\/0@a +"Ann\\u001b"$/m);
+  assert.match(stdout, /^bob +1970-01-01T00:00:00Z +lingering +live\/0@a +-$/m);
+  assert.match(stdout, /^2 users, 3 presences$/m);
+  assert.equal((await takoctl(['presence', 'room:none'], env)).stdout, 'nobody is present\n');
+  assert.equal((await takoctl(['presence', 'room:none', '--json'], env)).stdout, '{}\n');
+  await redis.command('SET', 'tako:presence:room:odd', 'x');
+  const { code, stderr } = await takoctl(['presence', 'room:odd'], env);
+  assert.equal(code, 1);
+  assert.match(stderr, /WRONGTYPE/);
 });
 
 test('broadcast needs no DATABASE_URL, not even a right one', async () => {

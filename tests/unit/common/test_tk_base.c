@@ -21,6 +21,16 @@ static void slices_compare_by_bytes(void **state)
     assert_false(tk_slice_eq_str(TK_SLICE("room"), "rooms"));
 }
 
+static void slices_have_an_order(void **state)
+{
+    assert_true(tk_slice_compare(TK_SLICE("a"), TK_SLICE("b")) < 0);
+    assert_true(tk_slice_compare(TK_SLICE("b"), TK_SLICE("abc")) > 0);
+    assert_true(tk_slice_compare(TK_SLICE("ab"), TK_SLICE("abc")) < 0);
+    assert_int_equal(tk_slice_compare(TK_SLICE("abc"), TK_SLICE("abc")), 0);
+    assert_int_equal(tk_slice_compare(tk_slice(NULL, 0), TK_SLICE("")), 0);
+    assert_true(tk_slice_compare(TK_SLICE("\x7f"), TK_SLICE("\x80")) < 0);
+}
+
 static void allocation_of_nothing_is_still_a_pointer(void **state)
 {
     void *a = tk_xmalloc(0);
@@ -100,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slices_compare_by_bytes),
+        cmocka_unit_test(slices_have_an_order),
         cmocka_unit_test(allocation_of_nothing_is_still_a_pointer),
         cmocka_unit_test(strings_are_copied),
         cmocka_unit_test(every_error_has_its_own_words),
