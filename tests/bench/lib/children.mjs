@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const BENCH_BIN = process.env.BENCH_BIN ?? fileURLToPath(new URL('../../../build/bench', import.meta.url));
+export const BENCH_BIN = process.env.BENCH_BIN ?? fileURLToPath(new URL('../../../build/bench', import.meta.url));
 const ANSWER_MS = 300_000;
 
 /** A program that writes lines, and ends when its stdin does. */

@@ -79,12 +79,33 @@ export class Tako {
     const sql = `insert into users (id, nickname)
       select ('00000000-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'Bench_' || n
       from generate_series(0, ${count - 1}) as n; analyze users`;
-    const { code, stderr } = await run(
-      'psql',
-      ['-Xq', '-v', 'ON_ERROR_STOP=1', '-d', this.#vars.DATABASE_URL, '-c', sql],
-      { env: { PATH: process.env.PATH }, timeout: 120_000 },
-    );
+    await this.sql(sql);
+  }
+
+  /** Runs statements; what they select comes back as text. */
+  async sql(statements) {
+    const args = ['-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', this.databaseUrl, '-c', statements];
+    const options = { env: { PATH: process.env.PATH }, timeout: 120_000 };
+    const { code, stdout, stderr } = await run('psql', args, options);
     if (code !== 0) throw new Error(`psql: ${stderr}`);
+    return stdout.trim();
+  }
+
+  /** The web server, with the API behind it. */
+  get url() {
+    return this.#vars.TAKO_URL;
+  }
+
+  get token() {
+    return this.#vars.HOLOQUEST_API_TOKEN;
+  }
+
+  get databaseUrl() {
+    return this.#vars.DATABASE_URL;
+  }
+
+  get apiWorkers() {
+    return childrenOf(Number(this.#vars.TAKO_API_PIDS));
   }
 
   /** What `takoctl nodes --json` says: one object per worker. */
