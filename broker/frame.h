@@ -21,7 +21,7 @@ struct frame {
     unsigned char bytes[];
 };
 
-enum ws_opcode { WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PONG = 10 };
+enum ws_opcode { WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10 };
 
 /* RFC 6455, 7.4.1, as far as tako sends them (C83: never 1000 first). */
 enum close_code {

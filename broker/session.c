@@ -20,6 +20,16 @@
 /* For log lines: who it is, as far as a log may know. */
 #define SESSION_WHO(s) tk_uuid_short(&(s)->user->id, (char[9]){0})
 
+/*
+ * How long a client is silent before it is asked whether it is there (C175: the timers of
+ * background tabs stand still, while the browser answers pings by itself). Beyond the 30 s of
+ * phoenix.js' heartbeats, so that it costs nothing for those who send them.
+ */
+static int64_t ping_after_ms(const struct broker *b)
+{
+    return b->settings->idle_timeout_ms / 4 * 3;
+}
+
 struct session *session_open(struct broker *b, enum phx_vsn vsn, const struct tk_uuid *user,
                              const char *nickname, const struct transport_ops *ops,
                              struct transport *transport)
@@ -36,7 +46,7 @@ struct session *session_open(struct broker *b, enum phx_vsn vsn, const struct tk
     b->sessions.first = s;
     b->sessions.count++;
     online_users_add(&b->users, s, user, nickname);
-    timer_set(&b->wheel, &s->timer, (uint64_t)b->settings->idle_timeout_ms);
+    timer_set(&b->wheel, &s->timer, (uint64_t)ping_after_ms(b));
     b->stats.connects++;
     tk_log_debug("open user=%s vsn=%d", SESSION_WHO(s), vsn == PHX_V1 ? 1 : 2);
     return s;
@@ -270,12 +280,15 @@ void session_on_timer(struct session *s)
     }
     int64_t limit = b->settings->idle_timeout_ms;
     int64_t silent = (int64_t)(b->now_ms - s->last_life_ms);
-    if (silent < limit) {
+    if (silent >= limit) {
+        tk_log_debug("idle user=%s", SESSION_WHO(s));
+        session_close(s, CLOSE_GOING_AWAY, "idle");
+    } else if (silent >= ping_after_ms(b)) {
+        session_send_take(s, frame_new(WS_PING, TK_SLICE("")));
         timer_set(&b->wheel, &s->timer, (uint64_t)(limit - silent));
-        return;
+    } else {
+        timer_set(&b->wheel, &s->timer, (uint64_t)(ping_after_ms(b) - silent));
     }
-    tk_log_debug("idle user=%s", SESSION_WHO(s));
-    session_close(s, CLOSE_GOING_AWAY, "idle");
 }
 
 static void flush_dirty(struct broker *b)

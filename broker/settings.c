@@ -50,7 +50,8 @@ static const struct tk_setting rows[] = {
     ROW_INT("TAKO_UNKNOWN_USER_CACHE_MS", unknown_user_cache_ms, "3000", 0, 3600000,
             "How long an unknown user is refused from memory."),
     ROW_INT("TAKO_IDLE_TIMEOUT_MS", idle_timeout_ms, "60000", 1000, 86400000,
-            "A client that sends nothing for this long is closed with 1001."),
+            "A client that sends nothing for this long is closed with 1001; after three quarters "
+            "of it, it is pinged."),
     ROW_INT("TAKO_MAX_MESSAGE_BYTES", max_message_bytes, "10000000", 1024, 1000000000,
             "Largest message of a client; a larger one closes with 1009."),
     ROW_INT("TAKO_MAX_QUEUED_BYTES", max_queued_bytes, "1048576", 4096, 1000000000,

@@ -24,7 +24,7 @@ test('every worker of every broker has clients', async () => {
   assert.equal(new Set(nodes.map((node) => node.pid)).size, 4);
 });
 
-test('collected reaches every member on all workers exactly once, in the order of the publisher', async () => {
+test('C67, C75: collected reaches every member on all workers once, in the order of its publisher', async () => {
   const rounds = 30;
   const publishers = [crowd.members[0], crowd.members.at(-1)]; // on different brokers
   for (const [who, publisher] of publishers.entries()) {
@@ -93,7 +93,7 @@ test('C96: takoctl ping reaches everybody once', async () => {
   await crowd.assertAllReceive([null, null, 'notifications', 'ping', { msg: 'ping' }]);
 });
 
-test('takoctl broadcast reaches everybody and says how many workers heard it', async () => {
+test('C97: takoctl broadcast reaches everybody and says how many workers heard it', async () => {
   const output = await stack.takoctlOk('broadcast', 'notifications', 'news', '{"big":12345678901234567890}');
   assert.equal(output, 'sent; 4 broker workers heard it\n');
   const text = '{"big":12345678901234567890}';

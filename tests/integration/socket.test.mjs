@@ -111,7 +111,7 @@ test('C32, C33: a V1 session', async () => {
   });
 });
 
-test('C58, Appendix C: a V1 close carries the join_ref that the V1 join brought', async () => {
+test('C58, C172: a V1 close carries the join_ref that the V1 join brought', async () => {
   const client = await open({ vsn: '1.0.0' });
   const leave = { topic: 'notifications', event: 'phx_leave', payload: {}, ref: '22' };
   client.send({ topic: 'notifications', event: 'phx_join', payload: {}, ref: '20', join_ref: '20' });
@@ -360,7 +360,7 @@ test('C52: replies carry the ref of the message, null included', async () => {
   assert.deepEqual(await client.next(), replyFrame('1', null, 'notifications', { a: 1 }));
 });
 
-test('C55: stale messages are dropped, a null join_ref is not stale', async () => {
+test('C55, C172: stale messages are dropped, a null join_ref is not stale', async () => {
   const client = await open();
   client.send(['1', '1', 'notifications', 'phx_join', {}]);
   await client.next();
@@ -397,7 +397,7 @@ test('C59: leave and join back to back are answered in order', async () => {
   assert.deepEqual(await client.next(), replyFrame('3', '4', 'notifications', { joined: true }));
 });
 
-test('C43, C49, C72: what is sent right behind a join waits for it and keeps its order', async () => {
+test('C43, C49, C66, C72: what is sent right behind a join waits for it and keeps its order', async () => {
   const client = await open();
   client.send(['3', '3', 'notifications', 'phx_join', {}]);
   for (let i = 4; i < 24; i++) client.send(['3', String(i), 'notifications', 'ping', { i }]);
@@ -428,6 +428,18 @@ test('C69: a broadcast reaches the sender, his other connections, and everybody 
     assert.deepEqual(await client.next(), [null, null, 'notifications', 'shout', { to: 'all' }]);
   }
   assert.deepEqual(await sender.settle(), [], 'once');
+});
+
+test('C68, C168: who is away misses what was said, in silence', async () => {
+  const [speaker, away] = [await member(), await member()];
+  await away.leave();
+  speaker.push('notifications', 'shout', { while: 'away' });
+  await stack.takoctlOk('message', away.userId, 'while away');
+  await speaker.settle();
+  const back = await member({ token: away.userId });
+  assert.deepEqual(await back.settle(), []);
+  speaker.push('notifications', 'shout', { after: 'all' });
+  assert.deepEqual((await back.next())[4], { after: 'all' });
 });
 
 test('C80: disconnect closes every connection of the user with 1001, and nothing else', async () => {
@@ -488,7 +500,7 @@ table(
   },
 );
 
-test('C92: pong is taken in silence', async () => {
+test('C53, C92: pong is taken in silence', async () => {
   const [client, other] = [await member(), await member()];
   client.push('notifications', 'pong', { body: 'pong' });
   client.push('notifications', 'pong', null);
@@ -497,7 +509,7 @@ test('C92: pong is taken in silence', async () => {
 });
 
 table(
-  'design.md, Appendix E 4: unknown events and unusable payloads get an error reply, the channel lives',
+  'C56, C57, C93 as design.md has them: an error reply, and the channel lives',
   [
     ['msg', { user_id: 'x', message: 'y' }, 'unknown event'],
     ['message', { body: 'debug helper' }, 'unknown event'],

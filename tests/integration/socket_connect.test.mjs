@@ -53,7 +53,7 @@ test('C8: an accepted upgrade', async () => {
   assert.equal(headers.connection.toLowerCase(), 'upgrade');
   assert.equal(headers.upgrade.toLowerCase(), 'websocket');
   assert.equal(headers['sec-websocket-accept'], WS_ACCEPT);
-  assert.equal(headers['sec-websocket-extensions'], undefined, 'C17');
+  assert.equal(headers['sec-websocket-extensions'], undefined, 'C17, C170');
   assert.equal(headers['sec-websocket-protocol'], undefined);
   raw.write(clientFrame(opcode.text, HEARTBEAT));
   assert.deepEqual(await raw.json(), HEARTBEAT_REPLY);
@@ -356,6 +356,17 @@ test('C2, C10-C12: Origins', async (t) => {
       else assertRefusal(answer, 403);
       answer.raw.destroy();
     });
+  }
+});
+
+test('C13: an entry that is a host only allows that host, whatever the scheme and port', async () => {
+  const own = await stack.startBroker({ TAKO_SOCKET_ORIGINS: '//tako.example' });
+  const statusFor = (Origin) => statusOf(upgradeRequest(good, { Origin }), { to: own.port });
+  for (const origin of ['https://tako.example', 'http://tako.example:8080']) {
+    assert.equal(await statusFor(origin), 101, origin);
+  }
+  for (const origin of ['https://other.example', 'https://sub.tako.example']) {
+    assert.equal(await statusFor(origin), 403, origin);
   }
 });
 

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { RawConnection, clientFrame, closeFrame, opcode, upgradeRequest } from '../support/raw.mjs';
-import { PhxClient } from '../support/phx.mjs';
+import { PhxClient, connectStatus } from '../support/phx.mjs';
 import { startStack } from '../support/stack.mjs';
 import { after, eventually, table, test, timed } from '../support/testing.mjs';
 
@@ -95,6 +95,19 @@ table(
   },
 );
 
+test('C171, C30: a malformed message costs one line that says who, and nothing of what', async () => {
+  const own = await stack.startBroker();
+  const client = await member({ url: own.url });
+  const lines = () => own.log.split('\n').filter((line) => line.includes('malformed message'));
+  for (let i = 0; i < 3; i++) client.sendRaw(`secret words ${i}`);
+  assert.equal((await client.closed()).code, 1011);
+  await eventually('the line', () => lines().length > 0);
+  await connectStatus(own.url, { token: user }); // what the others would have caused is in the log now
+  assert.equal(lines().length, 1, own.log);
+  assert.ok(lines()[0].includes(`user=${user.slice(0, 8)} `));
+  assert.ok(!own.log.includes('secret') && !own.log.includes(user));
+});
+
 test('C22: after an error the connection ends, and nothing more is obeyed', async () => {
   const raw = await rawSocket();
   raw.write(
@@ -183,10 +196,11 @@ test('C18: the limit counts all fragments, and looks at a header before the byte
   assert.equal(await announced.closeCode(), 1009);
 });
 
-test('C19: a silent client is closed with 1001, one that says anything stays', async () => {
+test('C19, C175: a silent client is closed with 1001, one that says anything stays', async () => {
   const impatient = await stack.startBroker({ TAKO_IDLE_TIMEOUT_MS: String(IDLE_MS) });
   const open = () => PhxClient.open(impatient.url, { token: user, autoPong: false });
   const [silent, beating, pinging] = [await open(), await open(), await open()];
+  const background = await PhxClient.open(impatient.url, { token: user }); // answers pings, as browsers do
   const heartbeats = setInterval(() => {
     beating.push('phoenix', 'heartbeat');
     pinging.ping();
@@ -197,11 +211,13 @@ test('C19: a silent client is closed with 1001, one that says anything stays', a
     assert.ok(ms > IDLE_MS / 2, `closed after ${Math.round(ms)} ms`);
     const next = await open();
     await next.closed(IDLE_MS + SLACK_MS); // a second period has passed
-    assert.ok(!beating.isClosed && !pinging.isClosed);
+    assert.ok(!beating.isClosed && !pinging.isClosed && !background.isClosed);
   } finally {
     clearInterval(heartbeats);
   }
   assert.equal((await beating.closed(IDLE_MS + SLACK_MS)).code, 1001);
+  assert.equal(background.closeEvent, null);
+  await background.leave();
 });
 
 test('C169: a client that does not read is closed, the others miss nothing', async () => {

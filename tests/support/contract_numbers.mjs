@@ -49,8 +49,49 @@ const HTTP = [
   [107, 'leaderboard as JSON:API'],
 ];
 
-/** One entry per contract: the letter of its numbers, and each number with a word about it. */
-export const CONTRACTS = [{ document: 'http-api.md', letter: 'H', numbers: HTTP }];
+/** channels.md. */
+const CHANNELS = [
+  [1, 'path'], [2, 'order of checks'], [3, 'query decoding'], [4, 'what phoenix.js writes'],
+  [5, 'vsn'], [6, 'user'], [7, 'refusals'], [8, 'success'], [9, 'early data'], [10, 'no Origin'],
+  [11, 'list of origins'], [12, 'origins, the vectors'], [13, 'Origin is the own host'],
+  [14, 'authToken'], [15, 'authToken as userToken'], [16, 'other subprotocols'],
+  [17, 'no compression'], [18, 'message size'], [19, 'idle timeout'], [20, 'heartbeat'],
+  [21, 'ping and pong'], [22, 'protocol errors'], [23, 'client close'],
+  [24, 'one message per frame'], [25, 'refs are opaque'], [26, 'payloads of clients'],
+  [27, 'payloads are objects'], [28, 'JSON'], [29, 'pass-through'], [30, 'malformed message'],
+  [31, 'V2 text'], [32, 'V1, client to server'], [33, 'V1, server to client'],
+  [34, 'binary and V1'], [35, 'binary layout'], [36, 'binary, the vectors'],
+  [37, 'null refs in binary'], [38, 'malformed binary'], [39, 'any event in binary'],
+  [40, 'binary names'], [41, 'heartbeat in every state'], [42, 'join accepted'],
+  [43, 'first frame'], [44, 'unknown topic'], [45, 'topic patterns'], [46, 'join refused'],
+  [47, 'join crashed'], [48, 'too many channels'], [49, 'waiting for a join'],
+  [50, 'duplicate join'], [51, 'join_ref null'], [52, 'replies'], [53, 'no answer'],
+  [54, 'not joined'], [55, 'stale join_ref'], [56, 'unknown event'],
+  [57, 'server events from a client'], [58, 'leave'], [59, 'leave and join'], [60, 'phx_close'],
+  [61, 'phx_error'], [62, 'end of the connection'], [63, 'refs, the table'],
+  [64, 'strict refs of phoenix.js'], [65, 'order of one source'], [66, 'order of one client'],
+  [67, 'order of publishers'], [68, 'at most once'], [69, 'broadcast, broadcast_from'],
+  [70, 'reconnect delays'], [71, 'rejoin delays'], [72, 'pushes while away'],
+  [73, 'join without answer'], [74, 'two channel objects'], [75, 'broadcast'], [76, 'push'],
+  [77, 'intercept'], [78, 'failing intercept'], [79, 'socket id'], [80, 'disconnect'],
+  [81, 'drain'], [82, 'paced drain'], [83, 'close codes'], [84, 'who may connect'],
+  [85, 'canonical user id'], [86, 'deleted users'], [87, 'events of notifications'],
+  [88, 'collected'], [89, 'rally-completed'], [90, 'ping'], [91, 'shout'], [92, 'pong'],
+  [93, 'unusable collected'], [94, 'msg'], [95, 'msg without user_id'], [96, 'server ping'],
+  [97, 'publishing'], [98, 'what the page relies on'], [165, 'clean close'],
+  [166, 'thundering herd'], [167, 'refusals'], [168, 'lost messages'], [169, 'slow readers'],
+  [170, 'compression'], [171, 'one bad frame'], [172, 'null join_ref'], [173, 'slow joins'],
+  [174, 'crash loops'], [175, 'background tabs'], [185, 'resource limits'],
+];
+
+/**
+ * One entry per contract: the letter of its numbers, each number with a word about it, and ranges
+ * without: presence, and what is optional and not built (long-poll, Supabase's topics).
+ */
+export const CONTRACTS = [
+  { document: 'http-api.md', letter: 'H', numbers: HTTP, without: [] },
+  { document: 'channels.md', letter: 'C', numbers: CHANNELS, without: [[99, 164], [176, 184]] },
+];
 
 /** All mentions, as a map from number ("H45") to [{file, test}]. */
 export async function findMentions() {
@@ -94,7 +135,7 @@ function mentionsInJs(text) {
 
 const quotedIn = (text) => /(['"`])(.*?)\1/.exec(text)?.[2];
 
-/** A comment belongs to the test below it, code to the test it stands in. */
+/** A test's name may begin with numbers (c46_c47_refused), and the comment above it have some. */
 function mentionsInC(text) {
   const lines = text.split('\n');
   const start = lines.findIndex((line) => line.startsWith('#include'));
@@ -105,7 +146,8 @@ function mentionsInC(text) {
     if (i < start) return [];
     const isAboveTest = /^(\/\*| \*)/.test(line);
     const test = isAboveTest ? lines.slice(i).map(testIn).find(Boolean) : above;
-    return numbersIn(line).map((number) => ({ number, test: test ?? above }));
+    const inName = (testIn(line) ?? '').match(/(?<=^|_)[ch]\d{1,3}(?=_)/g) ?? [];
+    return [...numbersIn(line), ...inName.map((number) => number.toUpperCase())].map((number) => ({ number, test: test ?? above }));
   });
 }
 

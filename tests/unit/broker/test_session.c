@@ -133,8 +133,34 @@ static void c19_silence_closes_with_1001(void **state)
     advance(2000);
     assert_int_equal(a.close_code, 0);
     assert_int_equal(b.close_code, 1001);
-    advance(58200);
+    advance(57500);
+    assert_int_equal(a.close_code, 0);
+    advance(700);
     assert_int_equal(a.close_code, 1001);
+}
+
+/* C175: a background tab whose heartbeats do not come; its browser answers pings. */
+static void c175_a_silent_client_is_pinged_and_stays_when_it_answers(void **state)
+{
+    for (int i = 0; i < 5; i++) {
+        advance(44000);
+        fake_expect_nothing(&a);
+        advance(2000);
+        fake_expect(&a, ""); /* the ping */
+        session_on_life(a.session);
+        assert_int_equal(a.close_code, 0);
+    }
+    assert_int_equal(b.close_code, 1001);
+}
+
+/* Who sends heartbeats like phoenix.js (C20) needs no pings. */
+static void c20_a_client_with_heartbeats_is_not_pinged(void **state)
+{
+    for (int i = 0; i < 10; i++) {
+        advance(30000);
+        session_on_life(a.session);
+        fake_expect_nothing(&a);
+    }
 }
 
 /* C19, C21: a ping is life, and answered with its payload. */
@@ -144,6 +170,7 @@ static void c19_a_client_that_only_pings_stays(void **state)
     session_on_life(a.session);
     session_on_ping(a.session, TK_SLICE("hi"));
     fake_turn(&a);
+    fake_expect(&a, ""); /* a ping of ours (C175) */
     fake_expect(&a, "hi");
     advance(59000);
     assert_int_equal(a.close_code, 0);
@@ -245,6 +272,8 @@ int main(void)
         TEST(c169_a_client_over_its_budget_is_closed_with_1001),
         TEST(a_broken_connection_is_dropped_at_the_end_of_the_turn),
         TEST(c19_silence_closes_with_1001),
+        TEST(c175_a_silent_client_is_pinged_and_stays_when_it_answers),
+        TEST(c20_a_client_with_heartbeats_is_not_pinged),
         TEST(c19_a_client_that_only_pings_stays),
         TEST(c22_text_that_is_not_utf8_closes_with_1007),
         TEST(a_client_that_ignores_our_close_is_dropped),
