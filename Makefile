@@ -110,9 +110,15 @@ $(BUILD)/gen/example_channel.c: broker/channels/README.md
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CFLAGS_ALL) -c $< -o $@
 
+# A broker with a channel that fails, for the tests.
+TEST_BROKER := $(BUILD)/tests/crash_broker
+$(TEST_BROKER): $(call objs,broker/main.c tests/support/crash_broker.c) $(BROKER_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) $^ $(BROKER_LIBS) $(COMMON_LIBS) -o $@
+
 .SECONDARY:
 
-unit-programs: $(UNIT_BIN)
+unit-programs: $(UNIT_BIN) $(TEST_BROKER)
 
 unit: $(UNIT_BIN) ## build and run the unit tests only
 	@for t in $(UNIT_BIN); do $$t || exit 1; done

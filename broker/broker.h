@@ -63,6 +63,7 @@ struct broker {
     struct tk_buf encode_scratch;
     struct broker_stats stats;
     struct tk_log_limit no_addressee_log;
+    struct tk_log_limit crash_log;
     bool is_draining;
     char
         joined[BROKER_JOINED_WRITE]; /* scratch for frames of one connection that go out together */

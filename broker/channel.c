@@ -6,6 +6,7 @@
  */
 #include "broker/channel.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "broker/broker.h"
@@ -167,6 +168,16 @@ static void refuse_join(struct channel *ch, struct tk_slice reason_object)
     channel_end(ch, CHANNEL_LEFT);
 }
 
+/* Clients rejoin what has failed, and may go on like that for ever (C174). */
+static void log_crash(const struct channel *ch, const char *what, enum tk_err why)
+{
+    struct broker *b = ch->session->broker;
+    uint64_t suppressed;
+    if (tk_log_allow(&b->crash_log, b->now_ms, &suppressed))
+        tk_log_error("%s crashed topic=%s error=\"%s\" more=%" PRIu64, what,
+                     TK_ESCAPE(channel_topic(ch)), tk_strerror(why), suppressed);
+}
+
 /* Asks the module; a refused join is answered and over. */
 static bool is_accepted(struct channel *ch, const struct phx_payload *params)
 {
@@ -179,8 +190,7 @@ static bool is_accepted(struct channel *ch, const struct phx_payload *params)
         refuse_join(ch, response.len > 0 ? tk_buf_slice(&response)
                                          : TK_SLICE("{\"reason\":\"unauthorized\"}"));
     } else if (err) {
-        tk_log_error("join crashed topic=%s error=\"%s\"", TK_ESCAPE(channel_topic(ch)),
-                     tk_strerror(err));
+        log_crash(ch, "join", err);
         refuse_join(ch, TK_SLICE("{\"reason\":\"join crashed\"}"));
     }
     tk_buf_fini(&response);
@@ -338,8 +348,7 @@ void channel_fail(struct channel *ch, enum tk_err why)
     struct broker *b = ch->session->broker;
     if (ch->is_failed)
         return;
-    tk_log_error("channel crashed topic=%s error=\"%s\"", TK_ESCAPE(channel_topic(ch)),
-                 tk_strerror(why));
+    log_crash(ch, "channel", why);
     ch->is_failed = true;
     ch->next_failed = b->failed_channels;
     b->failed_channels = ch;

@@ -2,17 +2,18 @@
 /*
  * The client matrix: the scenarios of channels.md, Appendix D, that are not about presence, with
  * phoenix.js of every generation and with one client that is not phoenix.js. All versions of a row run
- * at the same time; a failure names its version. Scenario 11 (authToken) is in phoenix.test.mjs,
- * scenario 3 became the error reply of design.md.
+ * at the same time; a failure names its version. Scenario 11 (authToken) is in phoenix.test.mjs; of
+ * scenario 3, unknown events became the error reply of design.md.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RealtimeChannel, RealtimeClient } from '@supabase/realtime-js';
 import { WebSocket } from 'ws';
 import { PHOENIX, PhoenixUser, SPEAKS_BINARY, outcome } from '../support/phoenix.mjs';
 import { PhxClient, connectStatus } from '../support/phx.mjs';
 import { memoryOf } from '../bench/lib/process.mjs';
-import { FLAT_MEMORY, startStack } from '../support/stack.mjs';
+import { CRASH_BROKER, FLAT_MEMORY, startStack } from '../support/stack.mjs';
 import { after, eventually, table, test, timed } from '../support/testing.mjs';
 
 const MAX_MESSAGE = 2_000_000;
@@ -54,9 +55,9 @@ function page(version, url, token, options) {
   return user;
 }
 
-async function enter(version, url = one, options = {}) {
+async function enter(version, url = one, options = {}, topic = 'notifications') {
   const user = page(version, url, await stack.createUser(), options);
-  assert.deepEqual(await user.enter(), { status: 'ok', response: {} });
+  assert.deepEqual(await user.enter(topic), { status: 'ok', response: {} });
   return user;
 }
 
@@ -138,6 +139,16 @@ test('scenario 2, C83, C165: every version comes back from every close code by i
   await forEach(matrix, comesBack, ([version, code, why]) => `${version} after ${code} (${why})`);
 });
 
+test('C23, C83: 1000 is the answer to a client that says goodbye, of every version', async () => {
+  await forEach(VERSIONS, async (version) => {
+    const user = await enter(version);
+    const closed = once(user.socket.conn, 'close');
+    user.end();
+    const [code] = await closed;
+    assert.equal(code, 1000);
+  });
+});
+
 /** What a page is for the server when its network has gone without a word: not even pongs (C175). */
 class MuteWebSocket extends WebSocket {
   constructor(url, protocols) {
@@ -162,6 +173,24 @@ test('scenario 2, C165: every version comes back when its worker is killed', asy
   process.kill(node.pid, 'SIGKILL');
   await forEach(VERSIONS, (version) => users[VERSIONS.indexOf(version)].isBack([1006]));
   PhoenixUser.endAll();
+});
+
+test('scenario 3, C61, C71, C174: every version rejoins after its channel has failed, alone', async () => {
+  const own = await stack.startBroker({}, CRASH_BROKER);
+  const neighbour = await enter('latest', own.url, {}, 'crash:1');
+  await forEach(VERSIONS, async (version) => {
+    const user = await enter(version, own.url, {}, 'crash:1');
+    const other = user.channelOn('notifications');
+    assert.equal((await outcome(other.join())).status, 'ok');
+    user.push('crash', {});
+    await eventually('it has rejoined', () => user.joins === 2, 20_000);
+    assert.deepEqual(await outcome(user.push('ping', { back: true })), { status: 'ok', response: { back: true } });
+    assert.equal(other.state, 'joined');
+    assert.deepEqual([user.opens, user.closeCodes], [1, []], 'the connection has stayed');
+    user.end();
+  });
+  assert.deepEqual([neighbour.joins, neighbour.channel.state], [1, 'joined']);
+  assert.equal(own.log.match(/channel crashed topic=crash:1/g).length, 1, own.log);
 });
 
 test('scenario 4, C71: a refused join is tried again, after a second and not at once', async () => {

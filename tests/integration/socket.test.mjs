@@ -277,6 +277,19 @@ test('C36, C37, C90, C91: binary pushes, replies and broadcasts', async () => {
   }
 });
 
+test('C39: heartbeat, join and leave in binary frames are answered in text', async () => {
+  const client = await open();
+  const binary = (topic, event, payload = '') =>
+    Buffer.concat([Buffer.from([0, 1, 1, topic.length, event.length]), Buffer.from(`12${topic}${event}${payload}`)]);
+  client.sendRaw(binary('phoenix', 'heartbeat'));
+  assert.deepEqual(await client.next(), replyFrame(null, '2', 'phoenix', {}));
+  client.sendRaw(binary('notifications', 'phx_join', '\x00'));
+  assert.deepEqual(await client.next(), replyFrame('1', '2', 'notifications', {}));
+  client.sendRaw(binary('notifications', 'phx_leave'));
+  assert.deepEqual(await client.next(), replyFrame('1', '2', 'notifications', {}));
+  assert.deepEqual(await client.next(), ['1', '1', 'notifications', 'phx_close', {}]);
+});
+
 table(
   'C38: malformed binary messages close with 1011',
   [

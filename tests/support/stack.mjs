@@ -22,6 +22,8 @@ export const TAKO_BIN = resolve(ROOT, process.env.TAKO_BIN ?? 'build/bin');
 export const FLAT_MEMORY = {
   ASAN_OPTIONS: [process.env.ASAN_OPTIONS, 'quarantine_size_mb=1'].filter(Boolean).join(':'),
 };
+/** A tako-broker with a channel `crash:*` that fails when it is told to (crash_broker.c). */
+export const CRASH_BROKER = resolve(TAKO_BIN, '../tests/crash_broker');
 const START_MS = 60_000;
 const STOP_MS = 30_000;
 
@@ -250,9 +252,9 @@ class Stack {
     return Promise.all(Array.from({ length: count }, () => this.createUser()));
   }
 
-  /** One more broker, outside the supervised ones, with settings of its own. */
-  async startBroker(env = {}) {
-    const broker = new Broker(await freePort());
+  /** One more broker, outside the supervised ones, with settings of its own; see CRASH_BROKER. */
+  async startBroker(env = {}, program = join(TAKO_BIN, 'tako-broker')) {
+    const broker = new Broker(program, await freePort());
     this.#extras.push(broker);
     await broker.start({ ...this.programEnv, ...env });
     return broker;
@@ -278,16 +280,18 @@ class Stack {
 
 /** tako-broker started by the test itself. */
 class Broker {
+  #program;
   #child;
   #output;
 
-  constructor(port) {
+  constructor(program, port) {
+    this.#program = program;
     this.port = port;
     this.url = `ws://127.0.0.1:${port}/socket`;
   }
 
   async start(env) {
-    this.#child = spawn(join(TAKO_BIN, 'tako-broker'), [], {
+    this.#child = spawn(this.#program, [], {
       env: {
         TAKO_WORKERS: '1',
         ...env,
