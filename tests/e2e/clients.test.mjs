@@ -17,7 +17,7 @@ import { CRASH_BROKER, FLAT_MEMORY, startStack } from '../support/stack.mjs';
 import { after, eventually, table, test, timed } from '../support/testing.mjs';
 
 const MAX_MESSAGE = 2_000_000;
-const FLOOD_BYTES = 500_000;
+const FLOOD_BYTES = 200_000; // less than TAKO_MAX_QUEUED_BYTES below, so that it may wait with others
 const FLOOD = 'x'.repeat(FLOOD_BYTES);
 const MAX_RECEIVE_BUFFER = 128 * 2 ** 20; // more than kernels keep for a client that does not read
 const VERSIONS = Object.keys(PHOENIX);
@@ -370,7 +370,7 @@ test('scenario 10, C169: pages that stop reading while 100 others shout cost the
     flooder.push('shout', { rounds, pad: FLOOD });
     for (const [i, user] of others.entries()) user.push('shout', { i, rounds });
     await eventually('the others hear all', () => others.every((user) => user.count('shout') === rounds * 100), 15_000);
-    await eventually('the flood arrives', () => flooder.count('shout') === rounds);
+    await eventually('the flood arrives', () => flooder.count('shout') === rounds, 15_000);
   }
   for (const user of stuck) user.socket.conn.resume();
   await forEach(VERSIONS, (version) => stuck[VERSIONS.indexOf(version)].isBack([1001, 1006]));
