@@ -28,7 +28,7 @@ void broker_init(struct broker *b, uv_loop_t *loop, const struct broker_settings
 void broker_fini(struct broker *b)
 {
     broker_end_turn(b);
-    tk_assert(b->sessions.count == 0);
+    sessions_fini(&b->sessions);
     topic_table_fini(&b->topics);
     online_users_fini(&b->users);
     address_limit_fini(&b->addresses);

@@ -75,14 +75,6 @@ static void close_socket(struct listener *l)
     l->fd = -1;
 }
 
-static void prepare_client(const struct listener *l, int fd)
-{
-    int on = 1;
-    int size = (int)l->broker->settings->send_buffer_bytes;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-}
-
 /*
  * Closed at once, unlike other refusals: whoever opens too many is not to hold a socket of ours
  * meanwhile. What has come of the request is read, so that the answer is not lost to a reset.
@@ -106,7 +98,6 @@ static void start_client(struct listener *l, int fd, const struct sockaddr *peer
         refuse_address(l, fd);
         return;
     }
-    prepare_client(l, fd);
     handshake_start(l->handshakes, fd, address);
 }
 
@@ -172,6 +163,14 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
+/* What clients' sockets are to have; they inherit it. */
+static void set_client_options(int fd, int send_buffer_bytes)
+{
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof(send_buffer_bytes));
+}
+
 static enum tk_err open_listener(struct listener *l)
 {
     const struct broker_settings *settings = l->broker->settings;
@@ -184,6 +183,7 @@ static enum tk_err open_listener(struct listener *l)
         close(fd);
         return TK_EIO;
     }
+    set_client_options(fd, (int)settings->send_buffer_bytes);
     l->fd = fd;
     l->poll = poll;
     poll->data = l;

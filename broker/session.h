@@ -27,18 +27,17 @@ enum session_state { SESSION_OPEN, SESSION_CLOSING, SESSION_CLOSED };
 /* Ordered so that a broadcast touches the first cache line only. */
 struct session {
     struct out_queue out;
-    struct session *next_dirty;
+    struct broker *broker;
     struct transport *transport; /* NULL once closed */
     uint8_t state;               /* enum session_state */
     uint8_t vsn;                 /* enum phx_vsn */
-    bool is_dirty;               /* on the list of sessions to flush at the turn's end */
+    bool is_dirty;               /* among the sessions to flush at the turn's end */
     bool is_doomed;              /* on the list of sessions to close at the turn's end */
     uint16_t doom_code;
     uint16_t channel_count;
 
     struct channel *channels;
     const struct transport_ops *ops;
-    struct broker *broker;
     struct tk_buf *partial; /* fragments of an unfinished message */
     struct session *next_doomed;
     struct session *prev, *next;           /* all sessions of the broker */
@@ -53,7 +52,8 @@ struct session {
 struct session_list {
     struct session *first;
     size_t count;
-    struct session *dirty;
+    struct session **dirty; /* each once, in the order in which they got something to write */
+    size_t dirty_count, dirty_cap;
     struct session *doomed;
     struct session *dead;
 };
@@ -103,6 +103,7 @@ void session_on_writable(struct session *s);
 void session_on_peer_close(struct session *s, uint16_t code);
 void session_on_closed(struct session *s); /* the transport is gone */
 
-/* From the broker: the end of the turn, and the session's timer. */
+/* From the broker: its own end, the end of the turn, and the session's timer. */
+void sessions_fini(struct session_list *list);
 void sessions_end_turn(struct broker *b);
 void session_on_timer(struct session *s);

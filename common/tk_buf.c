@@ -14,48 +14,15 @@ void tk_buf_fini(struct tk_buf *b)
     *b = (struct tk_buf){0};
 }
 
-static void grow(struct tk_buf *b, size_t need)
+void tk_buf_grow(struct tk_buf *b, size_t extra)
 {
     size_t cap = b->cap < MIN_CAP ? MIN_CAP : b->cap;
 
-    while (cap < need) {
-        tk_assert(cap <= SIZE_MAX / 2);
+    tk_assert(extra <= SIZE_MAX / 2 - b->len);
+    while (cap < b->len + extra)
         cap *= 2;
-    }
     b->data = tk_xrealloc(b->data, cap);
     b->cap = cap;
-}
-
-char *tk_buf_reserve(struct tk_buf *b, size_t extra)
-{
-    tk_assert(extra <= SIZE_MAX - b->len);
-    if (b->data == NULL || b->cap - b->len < extra)
-        grow(b, b->len + extra);
-    return b->data + b->len;
-}
-
-void tk_buf_append(struct tk_buf *b, const void *data, size_t len)
-{
-    if (len == 0)
-        return;
-    memcpy(tk_buf_reserve(b, len), data, len);
-    b->len += len;
-}
-
-void tk_buf_append_slice(struct tk_buf *b, struct tk_slice s)
-{
-    tk_buf_append(b, s.ptr, s.len);
-}
-
-void tk_buf_append_str(struct tk_buf *b, const char *str)
-{
-    tk_buf_append(b, str, strlen(str));
-}
-
-void tk_buf_append_char(struct tk_buf *b, char c)
-{
-    *tk_buf_reserve(b, 1) = c;
-    b->len++;
 }
 
 void tk_buf_appendf(struct tk_buf *b, const char *fmt, ...)

@@ -5,8 +5,6 @@
  * Invariant: p never passes end, and on an error p is the first offending byte.
  * Not here: UTF-8 and decoding (tk_json_text.c), names and number ranges (tk_json_rules.c).
  */
-#include <endian.h>
-
 #include "common/tk_hex.h"
 #include "common/tk_json_internal.h"
 
@@ -55,36 +53,6 @@ static void skip_blanks(struct scanner *s)
 /*
  * Strings
  */
-
-/*
- * The high bit of each byte of word (first byte lowest) that is a control, a quote, a backslash or
- * not ASCII. A borrow can only set bits above a true one, so the lowest bit set is always right.
- */
-static uint64_t special_bytes(uint64_t word)
-{
-    const uint64_t ones = 0x0101010101010101ULL;
-    uint64_t control = word - ones * 0x20;
-    uint64_t quote = (word ^ ones * '"') - ones;
-    uint64_t backslash = (word ^ ones * '\\') - ones;
-
-    return ((control | quote | backslash) | word) & ones * 0x80;
-}
-
-static const char *skip_plain(const char *p, const char *end)
-{
-    while (end - p >= 8) {
-        uint64_t word;
-        memcpy(&word, p, sizeof(word));
-        uint64_t special = special_bytes(le64toh(word));
-        if (special != 0)
-            return p + __builtin_ctzll(special) / 8;
-        p += 8;
-    }
-    while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' &&
-           *p != '\\')
-        p++;
-    return p;
-}
 
 /* One \uXXXX at the backslash. The offending byte is the first one that is no digit. */
 static enum tk_err scan_hex4(struct scanner *s, unsigned *unit)
@@ -152,7 +120,7 @@ static enum tk_err scan_string(struct scanner *s, bool *has_escapes)
     *has_escapes = false;
     s->p++;
     for (;;) {
-        s->p = skip_plain(s->p, s->end);
+        s->p = tk_json_skip_plain(s->p, s->end);
         if (s->p == s->end)
             return TK_ESYNTAX;
         if (*s->p == '"') {

@@ -4,6 +4,9 @@
 
 #include "common/tk_json.h"
 
+/* The next byte from p on that is a control, a quote, a backslash or not ASCII; or end. */
+const char *tk_json_skip_plain(const char *p, const char *end);
+
 /* The end of the valid non-ASCII UTF-8 that begins at p: end, an ASCII byte or an invalid one. */
 const char *tk_utf8_skip(const char *p, const char *end);
 

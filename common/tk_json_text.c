@@ -1,7 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /* Text in JSON: strict UTF-8, decoding the strings that the scanner found, and writing strings. */
+#include <endian.h>
+
 #include "common/tk_hex.h"
 #include "common/tk_json_internal.h"
+
+/*
+ * The high bit of each byte of word (first byte lowest) that is a control, a quote, a backslash or
+ * not ASCII. A borrow can only set bits above a true one, so the lowest bit set is always right.
+ */
+static uint64_t special_bytes(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101ULL;
+    uint64_t control = word - ones * 0x20;
+    uint64_t quote = (word ^ ones * '"') - ones;
+    uint64_t backslash = (word ^ ones * '\\') - ones;
+
+    return ((control | quote | backslash) | word) & ones * 0x80;
+}
+
+const char *tk_json_skip_plain(const char *p, const char *end)
+{
+    while (end - p >= 8) {
+        uint64_t word;
+        memcpy(&word, p, sizeof(word));
+        uint64_t special = special_bytes(le64toh(word));
+        if (special != 0)
+            return p + __builtin_ctzll(special) / 8;
+        p += 8;
+    }
+    while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' &&
+           *p != '\\')
+        p++;
+    return p;
+}
 
 static bool in_range(char c, unsigned low, unsigned high)
 {
@@ -178,21 +210,26 @@ static void write_escape(struct tk_buf *out, unsigned char c)
     }
 }
 
+/* The next byte from p on that must be escaped. */
+static const char *find_escaped(const char *p, const char *end)
+{
+    while ((p = tk_json_skip_plain(p, end)) < end && (unsigned char)*p >= 0x80)
+        p++;
+    return p;
+}
+
 void tk_json_write_string(struct tk_buf *out, struct tk_slice text)
 {
-    size_t done = 0;
+    const char *done = text.len > 0 ? text.ptr : "";
+    const char *end = done + text.len, *p;
 
     tk_buf_reserve(out, text.len + 2);
     tk_buf_append_char(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        tk_buf_append(out, text.ptr + done, i - done);
-        write_escape(out, c);
-        done = i + 1;
+    while ((p = find_escaped(done, end)) < end) {
+        tk_buf_append(out, done, (size_t)(p - done));
+        write_escape(out, (unsigned char)*p);
+        done = p + 1;
     }
-    if (done < text.len)
-        tk_buf_append(out, text.ptr + done, text.len - done);
+    tk_buf_append(out, done, (size_t)(end - done));
     tk_buf_append_char(out, '"');
 }
