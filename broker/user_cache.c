@@ -101,3 +101,9 @@ void user_cache_forget(struct user_cache *cache, const struct tk_uuid *id)
     if (user)
         drop(cache, user);
 }
+
+void user_cache_expire(struct user_cache *cache, uint64_t now_ms)
+{
+    while (cache->oldest && now_ms >= cache->oldest->until_ms)
+        drop(cache, cache->oldest);
+}

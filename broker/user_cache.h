@@ -35,3 +35,9 @@ void user_cache_put(struct user_cache *cache, const struct tk_uuid *id, const ch
                     uint64_t now_ms);
 
 void user_cache_forget(struct user_cache *cache, const struct tk_uuid *id);
+
+/*
+ * Gives back the memory of users whose time is over; those who were used after others who still
+ * have time stay a little longer, though they are not found any more.
+ */
+void user_cache_expire(struct user_cache *cache, uint64_t now_ms);

@@ -502,6 +502,13 @@ void user_directory_forget_all(struct user_directory *dir)
         q->is_stale = q->batch != NULL;
 }
 
+void user_directory_expire(struct user_directory *dir)
+{
+    uint64_t now = uv_now(dir->loop);
+    user_cache_expire(&dir->known, now);
+    user_cache_expire(&dir->unknown, now);
+}
+
 const struct user_directory_stats *user_directory_stats(const struct user_directory *dir)
 {
     return &dir->stats;

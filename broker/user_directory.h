@@ -72,6 +72,7 @@ void user_directory_cancel(struct user_lookup *lookup); /* fn will not run */
  */
 void user_directory_on_event(struct user_directory *dir, const struct tk_user_event *event);
 void user_directory_forget_all(struct user_directory *dir); /* after events may have been missed */
+void user_directory_expire(struct user_directory *dir); /* now and then: frees what is outdated */
 
 struct user_directory_stats {
     uint64_t statements;          /* sent */

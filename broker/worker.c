@@ -6,6 +6,7 @@
  */
 #include "broker/worker.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,9 @@
 #define REDIS_HEAD_START_MS 2000 /* to connect before the first client; then without it */
 #define SPARE_FILES         200  /* descriptors that are not clients */
 #define DRAIN_GRACE_MS      5000 /* after the last close frame */
-#define DRAIN_PER_CLIENT_MS 1    /* few clients need not be spread over the whole drain time */
+#define MEMORY_CHECK_MS     5000
+#define WORTH_GIVING_BACK   65536 /* small blocks that went may have kept whole pages */
+#define DRAIN_PER_CLIENT_MS 1     /* few clients need not be spread over the whole drain time */
 
 struct worker {
     struct broker broker;
@@ -41,6 +44,8 @@ struct worker {
     uv_prepare_t prepare;
     uv_check_t check;
     uint64_t start_ms;
+    uint64_t memory_check_ms; /* when it is next due */
+    size_t unused_bytes;      /* of the heap; they were given back already, or never used */
     bool is_listening;
     int status; /* of the process */
     uint64_t drain_start_ms;
@@ -234,6 +239,24 @@ static void on_sigterm(uv_signal_t *signal, int number)
     start_drain(signal->data);
 }
 
+/*
+ * A crowd that has left: malloc by itself gives back only what lies at the end of its heap, and
+ * there somebody always is.
+ */
+static void give_back_memory(struct worker *w)
+{
+    if (w->broker.now_ms < w->memory_check_ms)
+        return;
+    w->memory_check_ms = w->broker.now_ms + MEMORY_CHECK_MS;
+    user_directory_expire(w->broker.directory);
+    size_t unused = mallinfo2().fordblks;
+    if (unused > w->unused_bytes + WORTH_GIVING_BACK)
+        malloc_trim(0);
+    else if (unused >= w->unused_bytes)
+        return;
+    w->unused_bytes = unused;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
@@ -242,6 +265,7 @@ static void on_tick(uv_timer_t *timer)
     timer_wheel_advance(&w->handshakes.wheel, w->broker.now_ms);
     presence_store_tick(&w->broker, w->broker.now_ms);
     pubsub_check_joins(&w->broker);
+    give_back_memory(w);
     if (w->broker.is_draining)
         continue_drain(w);
     else if (w->is_listening)

@@ -13,13 +13,19 @@ const RATE = Number(process.env.RATE ?? 2500);
 const HOLD_MS = Number(process.env.HOLD ?? 15) * 1000;
 const HEARTBEAT_MS = 10_000;
 const SETTLE_MS = 1000;
+const USER_CACHE_MS = 10_000; // how long the broker remembers users
+const GIVE_BACK_MS = 20_000;
 
 const mb = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 const kbEach = (bytes) => (bytes / 1024 / CLIENTS).toFixed(2);
 const usEach = (ns, count) => `${(ns / 1000 / count).toFixed(1)} us`;
 
 export async function run(bench) {
-  const tako = await bench.tako({ workers: 1, users: CLIENTS });
+  const tako = await bench.tako({
+    workers: 1,
+    users: CLIENTS,
+    env: { TAKO_USER_CACHE_MS: String(USER_CACHE_MS) },
+  });
   const [worker] = tako.workers;
   const loadgen = await bench.loadgen({
     url: tako.urls[0],
@@ -43,6 +49,10 @@ export async function run(bench) {
 
   await loadgen.stop();
   const areGone = await becomes(() => openFilesOf(worker) <= idle.files, 30_000);
+  const gaveBack = await becomes(
+    () => memoryOf(worker).rss - idle.rss < (joined.rss - idle.rss) / 2,
+    USER_CACHE_MS + GIVE_BACK_MS,
+  );
   const left = memoryOf(worker);
 
   const memoryRow = (what, { rss, anon }) => [
@@ -80,4 +90,5 @@ export async function run(bench) {
   bench.target('memory per joined client', perClient, 'KB', { most: 2.5 });
   bench.target('memory per joined client, the aim', perClient, 'KB', { most: 1 });
   bench.check('the worker has closed all connections of the clients that left', areGone);
+  bench.check('and has given back at least half of their memory', gaveBack);
 }

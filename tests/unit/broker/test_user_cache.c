@@ -97,6 +97,20 @@ static void forgets_on_demand(void **state)
     assert_non_null(find(3, 0));
 }
 
+static void outdated_users_give_their_memory_back(void **state)
+{
+    put(1, "a", 0);
+    put(2, "b", 600);
+    user_cache_expire(&cache, 999);
+    assert_int_equal(cache.map.count, 2);
+    user_cache_expire(&cache, 1000);
+    assert_int_equal(cache.map.count, 1);
+    assert_non_null(find(2, 1000));
+    user_cache_expire(&cache, 1600);
+    assert_int_equal(cache.map.count, 0);
+    user_cache_expire(&cache, 1600);
+}
+
 static void without_room_or_time_it_remembers_nobody(void **state)
 {
     user_cache_init(&cache, 0, 1000);
@@ -117,6 +131,7 @@ int main(void)
         TEST(the_least_recently_used_makes_room),
         TEST(replaces_without_making_room),
         TEST(forgets_on_demand),
+        TEST(outdated_users_give_their_memory_back),
         TEST(without_room_or_time_it_remembers_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
