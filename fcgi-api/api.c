@@ -137,16 +137,26 @@ void exchange_fail(struct exchange *x, enum tk_err err)
                  x->match.rows->pattern, tk_strerror(err));
 }
 
-/* Only bytes that may stand in a URI; the front server should have seen to that. */
+static bool may_stand_in_uri(unsigned char c)
+{
+    return c > ' ' && c < 0x7f && strchr("\"<>\\^`{|}", c) == NULL;
+}
+
+/* What may not stand in a URI is percent-encoded; the front server should have seen to that. */
 static void write_uri_bytes(struct tk_slice raw, struct tk_buf *out)
 {
+    size_t done = 0;
+
     for (size_t i = 0; i < raw.len; i++) {
         unsigned char c = (unsigned char)raw.ptr[i];
-        if (c <= ' ' || c >= 0x7f || strchr("\"<>\\^`{|}", c) != NULL)
-            tk_buf_appendf(out, "%%%02X", c);
-        else
-            tk_buf_append_char(out, (char)c);
+        if (may_stand_in_uri(c))
+            continue;
+        tk_buf_append(out, raw.ptr + done, i - done);
+        tk_buf_appendf(out, "%%%02X", c);
+        done = i + 1;
     }
+    if (done < raw.len)
+        tk_buf_append(out, raw.ptr + done, raw.len - done);
 }
 
 void exchange_write_link(const struct exchange *x, struct tk_slice target, struct tk_buf *out)
@@ -162,14 +172,13 @@ void exchange_write_link(const struct exchange *x, struct tk_slice target, struc
     write_uri_bytes(target, out);
 }
 
-json_object *exchange_self_link(const struct exchange *x)
+void exchange_write_self_link(const struct exchange *x, struct tk_buf *out)
 {
-    struct tk_buf link = {0};
+    struct tk_buf url = {0};
 
-    exchange_write_link(x, x->request->target, &link);
-    json_object *links = jsonapi_member("self", tk_buf_slice(&link));
-    tk_buf_fini(&link);
-    return links;
+    exchange_write_link(x, x->request->target, &url);
+    jsonapi_link_write("self", tk_buf_slice(&url), out);
+    tk_buf_fini(&url);
 }
 
 static enum stage answer_preflight(struct exchange *x)

@@ -58,8 +58,8 @@ void exchange_refuse(struct exchange *x, enum jsonapi_error kind, const char *de
 
 /* The public address of a path, appended: absolute when TAKO_PUBLIC_URL is set (H14). */
 void exchange_write_link(const struct exchange *x, struct tk_slice target, struct tk_buf *out);
-/* {"self": the URL of this request} */
-json_object *exchange_self_link(const struct exchange *x);
+/* "self":"the URL of this request", a member of a links object, appended. */
+void exchange_write_self_link(const struct exchange *x, struct tk_buf *out);
 
 /* Counts a finished request, and writes one info line about it. */
 void api_record(struct api *api, const struct request *request, const struct response *response,

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "common/tk_json.h"
 #include "common/tk_uuid.h"
 
 #define VERSION    "1.0" /* D4 */
@@ -53,7 +54,7 @@ static void add_string(json_object *object, const char *name, struct tk_slice te
     json_object_object_add(object, name, value);
 }
 
-json_object *jsonapi_member(const char *name, struct tk_slice text)
+static json_object *member(const char *name, struct tk_slice text)
 {
     json_object *object = json_object_new_object();
 
@@ -84,11 +85,11 @@ void jsonapi_errors_add(struct jsonapi_errors *errors, enum jsonapi_error kind, 
     tk_uuid_random(&uuid);
     snprintf(status, sizeof(status), "%d", kinds[kind].status);
 
-    json_object *error = jsonapi_member("code", tk_slice_str(kinds[kind].code));
+    json_object *error = member("code", tk_slice_str(kinds[kind].code));
     add_string(error, "detail", tk_slice_str(detail));
     add_string(error, "id", tk_slice_str(tk_uuid_format(&uuid, id)));
     if (where != JSONAPI_SOURCE_NONE)
-        json_object_object_add(error, "source", jsonapi_member(source_names[where], source));
+        json_object_object_add(error, "source", member(source_names[where], source));
     add_string(error, "status", tk_slice_str(status));
     add_string(error, "title", tk_slice_str(kinds[kind].title));
     json_object_array_add(errors->list, error);
@@ -117,16 +118,22 @@ void jsonapi_errors_write(const struct jsonapi_errors *errors, struct tk_buf *ou
     json_object *document = json_object_new_object();
 
     json_object_object_add(document, "errors", json_object_get(errors->list));
-    json_object_object_add(document, "jsonapi", jsonapi_member("version", TK_SLICE(VERSION)));
+    json_object_object_add(document, "jsonapi", member("version", TK_SLICE(VERSION)));
     write_document(document, out);
 }
 
-void jsonapi_document_write(json_object *data, json_object *links, struct tk_buf *out)
+void jsonapi_document_write(struct tk_slice data, struct tk_slice links, struct tk_buf *out)
 {
-    json_object *document = json_object_new_object();
+    tk_buf_append_str(out, "{\"data\":");
+    tk_buf_append_slice(out, data);
+    tk_buf_append_str(out, ",\"jsonapi\":{\"version\":\"" VERSION "\"},\"links\":");
+    tk_buf_append_slice(out, links);
+    tk_buf_append_char(out, '}');
+}
 
-    json_object_object_add(document, "data", data);
-    json_object_object_add(document, "jsonapi", jsonapi_member("version", TK_SLICE(VERSION)));
-    json_object_object_add(document, "links", links);
-    write_document(document, out);
+void jsonapi_link_write(const char *name, struct tk_slice url, struct tk_buf *out)
+{
+    tk_json_write_string(out, tk_slice_str(name));
+    tk_buf_append_char(out, ':');
+    tk_json_write_string(out, url);
 }

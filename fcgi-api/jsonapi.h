@@ -62,8 +62,8 @@ void jsonapi_write_error_codes(struct tk_buf *out);
 /* {"errors":[...],"jsonapi":...}, appended. */
 void jsonapi_errors_write(const struct jsonapi_errors *errors, struct tk_buf *out);
 
-/* {"data":data,"jsonapi":...,"links":links}, appended. Takes data and links. */
-void jsonapi_document_write(json_object *data, json_object *links, struct tk_buf *out);
+/* {"data":data,"jsonapi":...,"links":links}, appended; data and links are JSON text. */
+void jsonapi_document_write(struct tk_slice data, struct tk_slice links, struct tk_buf *out);
 
-/* An object with one string member. */
-json_object *jsonapi_member(const char *name, struct tk_slice text);
+/* "name":"url", a member of a links object, appended. */
+void jsonapi_link_write(const char *name, struct tk_slice url, struct tk_buf *out);

@@ -5,6 +5,7 @@
  */
 #include "fcgi-api/router.h"
 
+#include "common/tk_hex.h"
 #include "fcgi-api/resources/resources.h"
 
 #define MAX_SEGMENTS 8
@@ -44,14 +45,6 @@ struct segments {
     size_t count;
 };
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Decodes raw into out, which has room; false for what H9 refuses. */
 static bool decode_segment(struct tk_slice raw, char *out, size_t *len)
 {
@@ -59,8 +52,8 @@ static bool decode_segment(struct tk_slice raw, char *out, size_t *len)
     for (size_t i = 0; i < raw.len; i++) {
         char c = raw.ptr[i];
         if (c == '%') {
-            int high = i + 2 < raw.len ? hex_digit(raw.ptr[i + 1]) : -1;
-            int low = i + 2 < raw.len ? hex_digit(raw.ptr[i + 2]) : -1;
+            int high = i + 2 < raw.len ? tk_hex_value(raw.ptr[i + 1]) : -1;
+            int low = i + 2 < raw.len ? tk_hex_value(raw.ptr[i + 2]) : -1;
             if (high < 0 || low < 0)
                 return false;
             c = (char)(high << 4 | low);

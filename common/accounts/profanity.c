@@ -60,12 +60,23 @@ static void drop_invisible(struct tk_buf *text)
     text->len = kept;
 }
 
+/* Most nicknames are ASCII, where lower case is all that folding means. False: this one is not. */
+static bool fold_ascii(struct tk_slice text, struct tk_buf *folded)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if ((unsigned char)c >= 0x80)
+            return false;
+        tk_buf_append_char(folded, c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c);
+    }
+    return true;
+}
+
 /*
- * The folded form of text, which is valid UTF-8. Folding runs twice because the first one can bring
- * up letters with case again: a mathematical bold S has no lower case, the S that NFKC makes of it
- * has.
+ * Folding runs twice because the first one can bring up letters with case again: a mathematical
+ * bold S has no lower case, the S that NFKC makes of it has.
  */
-static void fold(struct tk_slice text, struct tk_buf *folded)
+static void fold_unicode(struct tk_slice text, struct tk_buf *folded)
 {
     tk_buf_append_slice(folded, text);
     for (int pass = 0; pass < 2; pass++) {
@@ -76,6 +87,15 @@ static void fold(struct tk_slice text, struct tk_buf *folded)
         tk_buf_clear(folded);
         tk_buf_append(folded, result, len);
         free(result);
+    }
+}
+
+/* The folded form of text, which is valid UTF-8; folded is empty before. */
+static void fold(struct tk_slice text, struct tk_buf *folded)
+{
+    if (!fold_ascii(text, folded)) {
+        tk_buf_clear(folded);
+        fold_unicode(text, folded);
     }
     drop_invisible(folded);
 }

@@ -3,9 +3,11 @@
  * Users as JSON:API resources (H60-H76). A user's id is a credential: it appears in the answer to
  * its own holder, in the administrator's list, and nowhere else.
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "common/envelope.h"
+#include "common/tk_json.h"
 #include "fcgi-api/api.h"
 #include "fcgi-api/etag.h"
 #include "fcgi-api/jsonapi_request.h"
@@ -19,19 +21,38 @@
 #define COLLECTION   "/api/json/accounts/users"
 #define NICKNAME_MIN 3 /* on update only (H46, D5) */
 
-static json_object *user_attributes(const struct user *user, const struct fieldset *fields)
+static void write_nickname(const struct user *user, struct tk_buf *out)
 {
-    json_object *attributes = json_object_new_object();
+    tk_buf_append_str(out, "\"nickname\":");
+    if (user->nickname != NULL)
+        tk_json_write_string(out, tk_slice_str(user->nickname));
+    else
+        tk_buf_append_str(out, "null");
+}
 
-    if (!fields->given || fields->nickname)
-        json_object_object_add(attributes, "nickname",
-                               user->nickname != NULL ? json_object_new_string(user->nickname)
-                                                      : NULL);
-    if (!fields->given || fields->stamps_collected)
-        json_object_object_add(attributes, "stamps_collected",
-                               user->has_stamps ? json_object_new_int64(user->stamps_collected)
-                                                : NULL);
-    return attributes;
+static void write_stamps(const struct user *user, struct tk_buf *out)
+{
+    tk_buf_append_str(out, "\"stamps_collected\":");
+    if (user->has_stamps)
+        tk_buf_appendf(out, "%" PRId64, user->stamps_collected);
+    else
+        tk_buf_append_str(out, "null");
+}
+
+static void write_attributes(const struct user *user, const struct fieldset *fields,
+                             struct tk_buf *out)
+{
+    bool shows_nickname = !fields->given || fields->nickname;
+    bool shows_stamps = !fields->given || fields->stamps_collected;
+
+    tk_buf_append_char(out, '{');
+    if (shows_nickname)
+        write_nickname(user, out);
+    if (shows_nickname && shows_stamps)
+        tk_buf_append_char(out, ',');
+    if (shows_stamps)
+        write_stamps(user, out);
+    tk_buf_append_char(out, '}');
 }
 
 static void write_user_link(const struct exchange *x, const struct tk_uuid *id, struct tk_buf *out)
@@ -43,33 +64,36 @@ static void write_user_link(const struct exchange *x, const struct tk_uuid *id, 
     exchange_write_link(x, tk_slice_str(target), out);
 }
 
-static json_object *user_resource(const struct exchange *x, const struct user *user,
-                                  const struct fieldset *fields)
+static void write_user(const struct exchange *x, const struct user *user,
+                       const struct fieldset *fields, struct tk_buf *out)
 {
-    json_object *resource = json_object_new_object();
     char id_text[TK_UUID_LEN + 1];
     struct tk_buf link = {0};
 
     write_user_link(x, &user->id, &link);
-    json_object_object_add(resource, "attributes", user_attributes(user, fields));
-    json_object_object_add(resource, "id",
-                           json_object_new_string(tk_uuid_format(&user->id, id_text)));
-    json_object_object_add(resource, "links", jsonapi_member("self", tk_buf_slice(&link)));
-    json_object_object_add(resource, "meta", json_object_new_object());
-    json_object_object_add(resource, "relationships", json_object_new_object());
-    json_object_object_add(resource, "type", json_object_new_string(TYPE));
+    tk_buf_append_str(out, "{\"attributes\":");
+    write_attributes(user, fields, out);
+    tk_buf_appendf(out, ",\"id\":\"%s\",\"links\":{", tk_uuid_format(&user->id, id_text));
+    jsonapi_link_write("self", tk_buf_slice(&link), out);
+    tk_buf_append_str(out, "},\"meta\":{},\"relationships\":{},\"type\":\"" TYPE "\"}");
     tk_buf_fini(&link);
-    return resource;
 }
 
 static void answer_user(struct exchange *x, int status, const struct user *user,
                         const struct fieldset *fields)
 {
+    struct tk_buf data = {0}, links = {0};
+
     x->response->status = status;
     x->response->content_type = MEDIA_JSONAPI;
     tk_uuid_short(&user->id, x->response->user);
-    jsonapi_document_write(user_resource(x, user, fields), exchange_self_link(x),
-                           &x->response->body);
+    write_user(x, user, fields, &data);
+    tk_buf_append_char(&links, '{');
+    exchange_write_self_link(x, &links);
+    tk_buf_append_char(&links, '}');
+    jsonapi_document_write(tk_buf_slice(&data), tk_buf_slice(&links), &x->response->body);
+    tk_buf_fini(&data);
+    tk_buf_fini(&links);
     if (!fields->given) { /* H101 */
         struct etag etag = etag_of_version(user->updated_us);
         response_set_etag(x->response, x->request, &etag);
@@ -247,14 +271,15 @@ struct user_list {
     const struct exchange *x;
     struct fieldset fields;
     struct user_selection selection;
-    json_object *data;
+    struct tk_buf data;
 };
 
 static void add_to_list(void *arg, const struct user *user)
 {
     struct user_list *list = arg;
 
-    json_object_array_add(list->data, user_resource(list->x, user, &list->fields));
+    tk_buf_append_char(&list->data, list->data.len == 0 ? '[' : ',');
+    write_user(list->x, user, &list->fields, &list->data);
 }
 
 /* The request's other parameters, so that all pages are of one list and look alike. */
@@ -273,49 +298,55 @@ static void write_other_parameters(const struct query *query, struct tk_buf *lin
     }
 }
 
-static void add_page_link(const struct user_list *list, json_object *links, const char *name,
-                          unsigned offset)
+static void add_page_link(const struct user_list *list, const char *name, unsigned offset,
+                          struct tk_buf *links)
 {
-    struct tk_buf link = {0};
+    struct tk_buf url = {0};
 
-    exchange_write_link(list->x, TK_SLICE(COLLECTION), &link);
-    tk_buf_appendf(&link, "?page%%5Blimit%%5D=%u", list->selection.limit);
+    exchange_write_link(list->x, TK_SLICE(COLLECTION), &url);
+    tk_buf_appendf(&url, "?page%%5Blimit%%5D=%u", list->selection.limit);
     if (offset > 0)
-        tk_buf_appendf(&link, "&page%%5Boffset%%5D=%u", offset);
-    write_other_parameters(&list->x->query, &link);
-    json_object_object_add(links, name, json_object_new_string_len(link.data, (int)link.len));
-    tk_buf_fini(&link);
+        tk_buf_appendf(&url, "&page%%5Boffset%%5D=%u", offset);
+    write_other_parameters(&list->x->query, &url);
+    tk_buf_append_char(links, ',');
+    jsonapi_link_write(name, tk_buf_slice(&url), links);
+    tk_buf_fini(&url);
 }
 
 /* A next page beyond the largest offset could not be asked for. */
-static json_object *page_links(const struct user_list *list, bool more)
+static void write_page_links(const struct user_list *list, bool more, struct tk_buf *links)
 {
-    json_object *links = exchange_self_link(list->x);
     unsigned limit = list->selection.limit, offset = list->selection.offset;
 
-    add_page_link(list, links, "first", 0);
+    tk_buf_append_char(links, '{');
+    exchange_write_self_link(list->x, links);
+    add_page_link(list, "first", 0, links);
     if (offset > 0)
-        add_page_link(list, links, "prev", offset > limit ? offset - limit : 0);
+        add_page_link(list, "prev", offset > limit ? offset - limit : 0, links);
     if (more && offset + limit <= USER_PAGE_OFFSET_MAX)
-        add_page_link(list, links, "next", offset + limit);
-    return links;
+        add_page_link(list, "next", offset + limit, links);
+    tk_buf_append_char(links, '}');
 }
 
 void users_resource_list(struct exchange *x)
 {
     struct user_list list = {.x = x};
+    struct tk_buf links = {0};
     bool more = false;
 
     if (!user_list_options_read(&x->query, &list.fields, &list.selection, &x->errors))
         return;
-    list.data = json_object_new_array();
     enum tk_err err = users_list(x->api->db, &list.selection, add_to_list, &list, &more);
     if (err) {
-        json_object_put(list.data);
         exchange_fail(x, err);
-        return;
+        goto out;
     }
+    tk_buf_append_str(&list.data, list.data.len == 0 ? "[]" : "]");
+    write_page_links(&list, more, &links);
     x->response->status = 200;
     x->response->content_type = MEDIA_JSONAPI;
-    jsonapi_document_write(list.data, page_links(&list, more), &x->response->body);
+    jsonapi_document_write(tk_buf_slice(&list.data), tk_buf_slice(&links), &x->response->body);
+out:
+    tk_buf_fini(&list.data);
+    tk_buf_fini(&links);
 }
