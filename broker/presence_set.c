@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#define PUNCTUATION (sizeof(",\"\":{\"metas\":[]}") - 1) /* around a key and its metas, at most */
+
 struct presence_key {
     struct presence_key *prev, *next;
     struct presence_entry *first, *last;
@@ -396,9 +398,11 @@ static void show(struct presence_set *set, struct presence_entry *e)
 {
     struct presence_key *key = e->key;
     uint32_t before = key->shown;
+    size_t bytes = e->meta_len + key->len;
     e->is_shown = !e->is_shown;
     key->shown = e->is_shown ? before + 1 : before - 1;
     set->shown_entries = e->is_shown ? set->shown_entries + 1 : set->shown_entries - 1;
+    set->shown_bytes = e->is_shown ? set->shown_bytes + bytes : set->shown_bytes - bytes;
     if (before == 0)
         set->shown_keys++;
     else if (key->shown == 0)
@@ -426,6 +430,7 @@ bool presence_set_flush(struct presence_set *set, struct tk_buf *diff)
 
 void presence_set_write_state(const struct presence_set *set, struct tk_buf *out)
 {
+    tk_buf_reserve(out, set->shown_bytes + set->shown_entries * PUNCTUATION + 2);
     tk_buf_append_char(out, '{');
     for (const struct presence_key *key = set->first_key; key; key = key->next) {
         if (key->shown == 0)

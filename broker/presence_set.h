@@ -60,6 +60,7 @@ struct presence_set {
     struct presence_entry *first_changed, *last_changed;
     uint32_t shown_keys; /* users whom members see: the count of a topic (C179) */
     uint32_t shown_entries;
+    size_t shown_bytes; /* of their keys and metas */
     uint32_t pass;
 };
 
