@@ -32,12 +32,17 @@ static struct tk_slice node_key(const struct broker *b, char key[NODE_KEY_MAX])
     return tk_slice(key, (size_t)len);
 }
 
+static void begin_on(struct broker *b, size_t words, const char *command, struct tk_slice key)
+{
+    redis_batch_command(&b->node.batch, words);
+    redis_batch_word(&b->node.batch, tk_slice_str(command));
+    redis_batch_word(&b->node.batch, key);
+}
+
 static void begin(struct broker *b, size_t words, const char *command)
 {
     char key[NODE_KEY_MAX];
-    redis_batch_command(&b->node.batch, words);
-    redis_batch_word(&b->node.batch, tk_slice_str(command));
-    redis_batch_word(&b->node.batch, node_key(b, key));
+    begin_on(b, words, command, node_key(b, key));
 }
 
 static void add_text(struct broker *b, const char *name, const char *text)
@@ -53,12 +58,33 @@ static void add_number(struct broker *b, const char *name, uint64_t number)
     add_text(b, name, text);
 }
 
-static void expire(struct broker *b, uint64_t ms)
+static void add_ms(struct broker *b, uint64_t ms)
 {
     char text[24];
     snprintf(text, sizeof(text), "%" PRIu64, ms);
-    begin(b, 3, "PEXPIRE");
     redis_batch_word(&b->node.batch, tk_slice_str(text));
+}
+
+static void expire(struct broker *b, uint64_t ms)
+{
+    begin(b, 3, "PEXPIRE");
+    add_ms(b, ms);
+}
+
+/* The id without its incarnation. */
+static struct tk_slice lasting_name(const struct broker *b)
+{
+    return tk_slice(b->node.id, strlen(b->node.id) - strlen(b->node.incarnation) - 1);
+}
+
+/* Says who bears the name at present, for the next one. */
+static void take_name(struct broker *b, uint64_t lease_ms)
+{
+    begin_on(b, 4, "HSET", TK_SLICE(TK_KEY_NODE_NAMES));
+    redis_batch_word(&b->node.batch, lasting_name(b));
+    redis_batch_word(&b->node.batch, tk_slice_str(b->node.id));
+    begin_on(b, 3, "PEXPIRE", TK_SLICE(TK_KEY_NODE_NAMES));
+    add_ms(b, lease_ms);
 }
 
 /* Best effort: while Redis is away the lease runs out, which is what it is for. */
@@ -96,6 +122,7 @@ static void write_entry(struct broker *b)
     add_number(b, "lease", lease_ms);
     add_number(b, "floor", b->presence.engine.floor);
     expire(b, lease_ms);
+    take_name(b, lease_ms);
     send_batch(b);
 }
 
@@ -108,6 +135,21 @@ static void publish_state(struct broker *b, const char *state, bool replaces)
                                          tk_slice(message, (size_t)len));
     if (err && err != TK_EUNAVAIL)
         tk_log_warn("node state not published error=\"%s\"", tk_strerror(err));
+}
+
+static void send_command(struct broker *b, redis_reply_fn fn, void *arg, size_t argc,
+                         const struct tk_slice *words)
+{
+    const char *argv[4];
+    size_t lens[4];
+    tk_assert(argc <= TK_ARRAY_LEN(argv));
+    for (size_t i = 0; i < argc; i++) {
+        argv[i] = words[i].ptr;
+        lens[i] = words[i].len;
+    }
+    enum tk_err err = redis_link_command(b->redis, fn, arg, (int)argc, argv, lens);
+    if (err && err != TK_EUNAVAIL)
+        tk_log_warn("node entry not looked after error=\"%s\"", tk_strerror(err));
 }
 
 /*
@@ -129,11 +171,8 @@ static void renew(uv_timer_t *timer)
 {
     struct broker *b = timer->data;
     char key[NODE_KEY_MAX];
-    const char *words[] = {"EXISTS", key};
-    const size_t lens[] = {strlen(words[0]), node_key(b, key).len};
-    enum tk_err err = redis_link_command(b->redis, on_looked, b, 2, words, lens);
-    if (err && err != TK_EUNAVAIL)
-        tk_log_warn("node entry not renewed error=\"%s\"", tk_strerror(err));
+    const struct tk_slice words[] = {TK_SLICE("EXISTS"), node_key(b, key)};
+    send_command(b, on_looked, b, TK_ARRAY_LEN(words), words);
 }
 
 void node_start(struct broker *b)
@@ -145,6 +184,44 @@ void node_start(struct broker *b)
     b->node.is_running = true;
 }
 
+/* It may be taking leave of its clients still, and goes by itself then. */
+static void on_predecessor_state(void *arg, const redisReply *reply)
+{
+    struct broker *b = arg;
+    if (!b->node.is_running || !reply || reply->type != REDIS_REPLY_STRING ||
+        !tk_slice_eq_str(tk_slice(reply->str, reply->len), "up"))
+        return;
+    begin_on(b, 2, "DEL", tk_slice_str(b->node.predecessor));
+    send_batch(b);
+}
+
+static bool is_predecessor(const struct broker *b, const redisReply *reply)
+{
+    struct tk_slice name = lasting_name(b);
+    return reply && reply->type == REDIS_REPLY_STRING && reply->len > name.len &&
+           reply->len < NODE_ID_MAX && memcmp(reply->str, name.ptr, name.len) == 0 &&
+           reply->str[name.len] == '@' && strcmp(reply->str, b->node.id) != 0;
+}
+
+static void on_name(void *arg, const redisReply *reply)
+{
+    struct broker *b = arg;
+    if (!b->node.is_running || !is_predecessor(b, reply))
+        return;
+    snprintf(b->node.predecessor, sizeof(b->node.predecessor), TK_KEY_NODE_PREFIX "%s", reply->str);
+    const struct tk_slice words[] = {TK_SLICE("HGET"), tk_slice_str(b->node.predecessor),
+                                     TK_SLICE("state")};
+    send_command(b, on_predecessor_state, b, TK_ARRAY_LEN(words), words);
+}
+
+/* The lease of a worker that was killed would have others believe in it for a while. */
+static void end_predecessor(struct broker *b)
+{
+    const struct tk_slice words[] = {TK_SLICE("HGET"), TK_SLICE(TK_KEY_NODE_NAMES),
+                                     lasting_name(b)};
+    send_command(b, on_name, b, TK_ARRAY_LEN(words), words);
+}
+
 /*
  * Whoever had our port before us is dead (C128), but not when we may share it: then it may be the
  * broker from which we take over.
@@ -153,10 +230,12 @@ void node_announce(struct broker *b)
 {
     if (!b->node.is_running || !redis_link_is_up(b->redis))
         return;
-    bool is_first = !b->node.is_announced;
+    bool replaces = !b->node.is_announced && !b->settings->share_port;
     b->node.is_announced = true;
+    if (replaces)
+        end_predecessor(b);
     write_entry(b);
-    publish_state(b, b->is_draining ? "draining" : "up", is_first && !b->settings->share_port);
+    publish_state(b, b->is_draining ? "draining" : "up", replaces);
 }
 
 static void end_entry(struct broker *b, uint64_t linger_ms)

@@ -20,7 +20,8 @@ struct node {
     uv_timer_t timer;
     bool is_running;
     bool is_announced;
-    struct redis_batch batch; /* scratch */
+    char predecessor[NODE_ID_MAX + 16]; /* key of the entry of who bore the name before */
+    struct redis_batch batch;           /* scratch */
 };
 
 /* broker_name is cut to fit. incarnation: a new one at every start (C128). */

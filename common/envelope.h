@@ -32,6 +32,8 @@
  *                        whose user was being looked up), statements (to PostgreSQL), refused
  *                        (upgrades), lease (its length in ms),
  *                        floor (its presence entries with a smaller number are void)
+ *   tako:node-names      hash "<broker>/<worker>" -> node: who bears the name at present; expires
+ *                        with the last lease
  *   tako:presence:<topic>       hash "<node>|<ref>" -> entry: who is present there, all nodes
  *   tako:presence-seqs:<topic>  hash node -> number of its last change there
  *                        Both expire by themselves when no node renews them.
@@ -52,6 +54,7 @@
 #define TK_CHANNEL_PROBE_PREFIX     "tako:probe:"
 #define TK_CHANNEL_PRESENCE_PREFIX  "tako:presence:"
 #define TK_KEY_NODE_PREFIX          "tako:node:"
+#define TK_KEY_NODE_NAMES           "tako:node-names"
 #define TK_KEY_PRESENCE_PREFIX      "tako:presence:"
 #define TK_KEY_PRESENCE_SEQS_PREFIX "tako:presence-seqs:"
 

@@ -14,7 +14,7 @@
 #include "common/tk_map.h"
 
 #define MAX_ITEMS    1000000
-#define MAX_BYTES    (128 * 1024) /* of one entry; a broker's are at most half as large */
+#define MAX_BYTES    (128U << 10) /* of one entry; a broker's are at most half as large */
 #define TIME_LIMIT_S 30
 #define CURSOR_BYTES 24
 #define ENTRY_FIELDS 6

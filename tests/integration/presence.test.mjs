@@ -8,18 +8,26 @@ import { randomBytes } from 'node:crypto';
 import { PRESENCE, PhoenixUser, outcome } from '../support/phoenix.mjs';
 import { PhxClient } from '../support/phx.mjs';
 import { PresencePage, publicId, replay } from '../support/presence.mjs';
+import { childrenOf } from '../support/proc.mjs';
 import { startStack } from '../support/stack.mjs';
-import { after, eventually, table, test } from '../support/testing.mjs';
+import { eventually, table, test } from '../support/testing.mjs';
 
 const WINDOW_MS = 100;
 
-const clients = [];
-after(() => {
-  for (const client of clients) client.terminate();
-  PhoenixUser.endAll();
-});
 const stack = await startStack({ env: { TAKO_PRESENCE_WINDOW_MS: String(WINDOW_MS) } });
 const [url] = stack.brokerUrls;
+const clients = [];
+
+/** A test whose clients end with it. */
+function roomTest(name, fn) {
+  return test(name, async (t) => {
+    t.after(() => {
+      for (const client of clients.splice(0)) client.terminate();
+      PhoenixUser.endAll();
+    });
+    await fn();
+  });
+}
 
 const newTopic = () => `room:${randomBytes(6).toString('hex')}`;
 
@@ -71,7 +79,7 @@ async function assertNoDiffBefore(observer, topic, mark) {
   assert.equal(diff.joins[observer.key].metas[0].mark, mark);
 }
 
-test('C99, C106, C109: reply, then the state, then the own entry once; metas are complete', async () => {
+roomTest('C99, C106, C109: reply, then the state, then the own entry once; metas are complete', async () => {
   const topic = newTopic();
   const before = Math.floor(Date.now() / 1000);
   const a = await enter(topic, { nickname: 'Calm_Takodachi', payload: { meta: { device: 'phone' } } });
@@ -91,7 +99,7 @@ test('C99, C106, C109: reply, then the state, then the own entry once; metas are
   assert.deepEqual(b.state, ['1', null, topic, 'presence_state', { [a.key]: { metas: [meta] } }]);
 });
 
-test('the key is the public id, and no UUID is ever seen by others', async () => {
+roomTest('the key is the public id, and no UUID is ever seen by others', async () => {
   const { a, b } = await pair();
   for (const client of [a, b]) {
     const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-/;
@@ -100,7 +108,7 @@ test('the key is the public id, and no UUID is ever seen by others', async () =>
   }
 });
 
-test('C100, C101, C111, C112: an update is one diff, replaces the meta, and names the old ref', async () => {
+roomTest('C100, C101, C111, C112: an update is one diff, replaces the meta, and names the old ref', async () => {
   const { topic, a, b } = await pair();
   assert.deepEqual(await a.call(topic, 'update_presence', { device: 'tablet', n: 1 }), {
     status: 'ok',
@@ -122,7 +130,7 @@ test('C100, C101, C111, C112: an update is one diff, replaces the meta, and name
   assert.deepEqual(metasOf(second.leaves, a), [joined], 'C113: the left meta is complete');
 });
 
-test('C104, C110: a second tab adds one meta behind the first, and leaves alone', async () => {
+roomTest('C104, C110: a second tab adds one meta behind the first, and leaves alone', async () => {
   const { topic, b } = await pair();
   const other = await stack.createUser();
   const first = await enter(topic, { token: other, payload: { meta: { tab: 1 } } });
@@ -148,7 +156,7 @@ test('C104, C110: a second tab adds one meta behind the first, and leaves alone'
   );
 });
 
-test('C107: a diff always has both sides, each entry its metas', async () => {
+roomTest('C107: a diff always has both sides, each entry its metas', async () => {
   const { topic, a, b } = await pair();
   await a.call(topic, 'update_presence', {});
   await nextDiff(b);
@@ -162,7 +170,7 @@ test('C107: a diff always has both sides, each entry its metas', async () => {
   }
 });
 
-test('C108: state and diffs are one sequence, while everybody comes, changes and goes', async () => {
+roomTest('C108: state and diffs are one sequence, while everybody comes, changes and goes', async () => {
   const topic = newTopic();
   const tokens = await stack.createUsers(10);
   const stayers = [];
@@ -186,7 +194,7 @@ test('C108: state and diffs are one sequence, while everybody comes, changes and
   assert.equal([...replay([late.state])].sort().join(), truth);
 });
 
-test('C113, C114, C62: every end of a channel is told at once, but not to itself', async () => {
+roomTest('C113, C114, C62: every end of a channel is told at once, but not to itself', async () => {
   const { topic, a, b } = await pair();
   const ends = {
     leave: (client) => client.call(topic, 'phx_leave'),
@@ -206,7 +214,7 @@ test('C113, C114, C62: every end of a channel is told at once, but not to itself
   await eventually('a knows that, too', () => replay(a.frames).size === 2);
 });
 
-test('C115: a duplicate join is one diff for the others', async () => {
+roomTest('C115: a duplicate join is one diff for the others', async () => {
   const { topic, a, b } = await pair();
   const [reply, state] = [await a.join(topic), await a.next()];
   assert.equal(reply[4].status, 'ok');
@@ -217,7 +225,7 @@ test('C115: a duplicate join is one diff for the others', async () => {
   await assertNoDiffBefore(b, topic, 'quiet');
 });
 
-test('C116: who comes and goes within the window is not told, nor the middle of a chain', async () => {
+roomTest('C116: who comes and goes within the window is not told, nor the middle of a chain', async () => {
   const slow = await stack.startBroker({ TAKO_PRESENCE_WINDOW_MS: '1000' });
   const topic = newTopic();
   const a = await enter(topic, { url: slow.url });
@@ -235,7 +243,7 @@ test('C116: who comes and goes within the window is not told, nor the middle of 
   await slow.stop();
 });
 
-test('C109, C116: without a window each change is its own diff, and the state has the own entry', async () => {
+roomTest('C109, C116: without a window each change is its own diff, and the state has the own entry', async () => {
   const plain = await stack.startBroker({ TAKO_PRESENCE_WINDOW_MS: '0' });
   const topic = newTopic();
   const a = await enter(topic, { url: plain.url });
@@ -284,7 +292,7 @@ table(
   },
 );
 
-test('C102: refs and what the server says cannot be forged', async () => {
+roomTest('C102: refs and what the server says cannot be forged', async () => {
   const meta = { phx_ref: 'F', phx_ref_prev: 'F', nickname: 'Admin', online_at: 1, mine: { phx_ref: 'F' } };
   const client = await enter(newTopic(), { nickname: 'Honest_Name', payload: { meta } });
   const [own] = (await nextDiff(client)).joins[client.key].metas;
@@ -294,7 +302,7 @@ test('C102: refs and what the server says cannot be forged', async () => {
   assert.notEqual(own.phx_ref, 'F');
 });
 
-test('C29: values of a meta stay as they were sent', async () => {
+roomTest('C29: values of a meta stay as they were sent', async () => {
   const client = await enter(newTopic());
   await nextDiff(client);
   client.sendRaw(`["1","9","${client.reply[2]}","update_presence",{"n":12345678901234567890,"f":1.0}]`);
@@ -302,7 +310,7 @@ test('C29: values of a meta stay as they were sent', async () => {
   assert.ok(client.texts.at(-1).includes('"n":12345678901234567890,"f":1.0}'), client.texts.at(-1));
 });
 
-test('C105: a user has a limit of presences in a room', async () => {
+roomTest('C105: a user has a limit of presences in a room', async () => {
   const strict = await stack.startBroker({ TAKO_PRESENCES_PER_USER: '2', TAKO_PRESENCES_PER_TOPIC: '3' });
   const topic = newTopic();
   const token = await stack.createUser();
@@ -319,7 +327,7 @@ test('C105: a user has a limit of presences in a room', async () => {
   await strict.stop();
 });
 
-test('C118: a large state arrives as one message, the same for everybody', async () => {
+roomTest('C118: a large state arrives as one message, the same for everybody', async () => {
   const topic = newTopic();
   const meta = { text: 'x'.repeat(4000) };
   const tokens = await stack.createUsers(60);
@@ -335,7 +343,7 @@ test('C118: a large state arrives as one message, the same for everybody', async
   for (const key of Object.keys(v2.state[4])) assert.deepEqual(state.payload[key], v2.state[4][key]);
 });
 
-test('C122: a member that does not read is closed, and misses nothing when it is back', async () => {
+roomTest('C122: a member that does not read is closed, and misses nothing when it is back', async () => {
   const tight = await stack.startBroker({
     TAKO_MAX_QUEUED_BYTES: '65536',
     TAKO_SEND_BUFFER_BYTES: '4096',
@@ -362,7 +370,7 @@ test('C122: a member that does not read is closed, and misses nothing when it is
   await tight.stop();
 });
 
-test('a PATCH of the nickname shows in every room of the user, for all its connections', async () => {
+roomTest('a PATCH of the nickname shows in every room of the user, for all its connections', async () => {
   const token = await stack.createUser('Before_Name');
   const [one, two] = [newTopic(), newTopic()];
   const tab = await enter(one, { token, payload: { meta: { tab: 1 } } });
@@ -385,7 +393,7 @@ test('a PATCH of the nickname shows in every room of the user, for all its conne
   }
 });
 
-test('C180: a room that only counts', async () => {
+roomTest('C180: a room that only counts', async () => {
   const counting = await stack.startBroker({ TAKO_PRESENCE_COUNTS_ONLY: 'room:stage-*' });
   const topic = `room:stage-${randomBytes(4).toString('hex')}`;
   const a = await enter(topic, { url: counting.url });
@@ -404,7 +412,7 @@ const showsExactly = (page, keys) =>
   eventually(`the list is ${keys}`, () => page.keys().join() === [...keys].sort().join());
 
 for (const version of Object.keys(PRESENCE)) {
-  test(`C119-C121: phoenix.js ${version} lists exactly who is there, nobody twice`, async () => {
+  roomTest(`C119-C121: phoenix.js ${version} lists exactly who is there, nobody twice`, async () => {
     const topic = newTopic();
     const [first, second] = await stack.createUsers(2);
     const open = (token) => PresencePage.open(url, token, topic, { version });
@@ -433,3 +441,18 @@ for (const version of Object.keys(PRESENCE)) {
     assert.equal(page.diary.at(-1), `leave ${visitor.key}`);
   });
 }
+
+roomTest('C128: the only worker is killed, and its clients meet no ghosts of themselves', async () => {
+  const topic = newTopic();
+  const [page, other] = await Promise.all(
+    (await stack.createUsers(2)).map((token) => PresencePage.open(url, token, topic)),
+  );
+  await showsExactly(page, [page.key, other.key]);
+  const [worker] = childrenOf(stack.brokerPids[0]);
+  process.kill(worker, 'SIGKILL');
+  await eventually('both are back', () => page.opens === 2 && other.opens === 2, 15_000);
+  await eventually('with one meta each', () => {
+    const metas = Object.values(page.presence.state).map((entry) => entry.metas.length);
+    return page.view() === other.view() && metas.join() === '1,1';
+  });
+});

@@ -22,16 +22,16 @@ const HEALED_MS = 5000;
 const KILL_SECONDS = Number(process.env.TAKO_KILL_SECONDS ?? 40);
 const VERSIONS = ['latest', '1.7.6', '1.5.14'];
 
-const others = new Set(); // clients that are not pages
-after(() => {
-  for (const client of others) client.terminate();
-  PhoenixUser.endAll();
-});
 const settings = {
   TAKO_NODE_LEASE_MS: String(LEASE_MS),
   TAKO_PRESENCE_LINGER_MS: '2000',
 };
 const stack = await startStack({ brokers: 3, workers: 2, env: settings });
+const others = new Set(); // clients that are not pages
+after(() => {
+  for (const client of others) client.terminate();
+  PhoenixUser.endAll();
+});
 
 const newTopic = () => `room:${randomBytes(6).toString('hex')}`;
 const sorted = (keys) => [...keys].sort().join();

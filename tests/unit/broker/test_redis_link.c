@@ -251,6 +251,39 @@ static void commands_get_their_own_answers(void **state)
     assert_true(redis_link_is_up(t.link));
 }
 
+static void add_command(struct redis_batch *batch, size_t words, const char *const *text)
+{
+    redis_batch_command(batch, words);
+    for (size_t i = 0; i < words; i++)
+        redis_batch_word(batch, tk_slice_str(text[i]));
+}
+
+static void a_transaction_is_done_wholly_or_not_at_all(void **state)
+{
+    struct redis_batch good = {0}, bad = {0};
+    struct answer done = {0}, refused = {0}, get = {0}, late = {0};
+    add_command(&good, 3, (const char *[]){"SET", "both", "1"});
+    add_command(&good, 3, (const char *[]){"SET", "too", "2"});
+    add_command(&bad, 3, (const char *[]){"SET", "both", "3"});
+    add_command(&bad, 2, (const char *[]){"NONSENSE", "x"});
+    assert_int_equal(redis_link_transaction(t.link, on_answer, &done, &good), TK_OK);
+    assert_int_equal(redis_link_transaction(t.link, on_answer, &refused, &bad), TK_OK);
+    assert_int_equal(command(&get, 2, (const char *[]){"GET", "both"}), TK_OK);
+    LOOP_WAIT(&t.loop, get.count == 1);
+    assert_string_equal(get.text, "1");
+    assert_int_equal(done.count, 1);
+    assert_int_equal(done.errors, 0);
+    assert_int_equal(refused.errors, 1);
+
+    redis_batch_clear(&good);
+    add_command(&good, 2, (const char *[]){"GET", "too"});
+    assert_int_equal(redis_link_transaction(t.link, on_answer, &late, &good), TK_OK);
+    close_link();
+    assert_int_equal(late.nulls, 1);
+    redis_batch_fini(&good);
+    redis_batch_fini(&bad);
+}
+
 static void refused_publishes_are_counted(void **state)
 {
     struct answer done = {0};
@@ -473,6 +506,7 @@ int main(void)
         TEST_UP(subscription_survives_changes_in_flight),
         TEST_UP(unsubscribed_channels_fall_silent),
         TEST_UP(commands_get_their_own_answers),
+        TEST_UP(a_transaction_is_done_wholly_or_not_at_all),
         TEST_UP(refused_publishes_are_counted),
         TEST_UP(comes_back_with_all_channels),
         TEST(notices_a_redis_that_stands_still),
