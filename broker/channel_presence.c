@@ -89,12 +89,12 @@ static enum tk_err take_meta(struct channel *ch, struct tk_slice meta,
 
 static struct presence_person person_of(const struct channel *ch)
 {
-    const struct online_user *user = channel_user(ch);
+    struct online_user *user = ch->session->user;
     const struct channel_presence *presence = ch->presence;
     size_t nickname_len = user->nickname ? strlen(user->nickname) : 0;
     bool has_nickname = user->nickname && nickname_len <= MAX_NICKNAME_BYTES;
     return (struct presence_person){
-        .key = tk_slice_str(user->public_id),
+        .key = tk_slice_str(online_user_public_id(user)),
         .nickname = has_nickname ? tk_slice(user->nickname, nickname_len) : tk_slice(NULL, 0),
         .online_at = presence->online_at,
         .client = tk_slice(presence->client, presence->client_len),

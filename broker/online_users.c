@@ -44,7 +44,6 @@ void online_users_add(struct online_users *users, struct session *s, const struc
     if (!user) {
         user = tk_xcalloc(1, sizeof(*user));
         user->id = *id;
-        tk_public_id(id, user->public_id);
         set_nickname(user, nickname ? tk_slice_str(nickname) : tk_slice(NULL, 0));
         tk_map_put(&users->map, user);
     }
@@ -71,6 +70,13 @@ void online_users_remove(struct online_users *users, struct session *s)
     tk_map_remove(&users->map, user_key(user));
     free(user->nickname);
     free(user);
+}
+
+const char *online_user_public_id(struct online_user *user)
+{
+    if (user->public_id[0] == '\0')
+        tk_public_id(&user->id, user->public_id);
+    return user->public_id;
 }
 
 void online_users_on_event(struct broker *b, const struct tk_user_event *event)

@@ -13,10 +13,10 @@ struct broker;
 struct session;
 
 struct online_user {
-    struct tk_uuid id; /* a credential: never shown to other clients */
-    char public_id[TK_PUBLIC_ID_LEN + 1];
-    char *nickname;           /* NULL for null */
-    struct session *sessions; /* linked by user_next */
+    struct tk_uuid id;                    /* a credential: never shown to other clients */
+    char public_id[TK_PUBLIC_ID_LEN + 1]; /* empty until it is asked for: online_user_public_id */
+    char *nickname;                       /* NULL for null */
+    struct session *sessions;             /* linked by user_next */
 };
 
 struct online_users {
@@ -32,6 +32,9 @@ void online_users_add(struct online_users *users, struct session *s, const struc
 void online_users_remove(struct online_users *users, struct session *s);
 
 struct online_user *online_users_find(const struct online_users *users, const struct tk_uuid *id);
+
+/* The name under which other clients know him. */
+const char *online_user_public_id(struct online_user *user);
 
 /* A new nickname is taken over, in rooms, too; deleted and disconnect close the user's sessions
  * with 1001. */

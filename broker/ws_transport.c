@@ -26,6 +26,7 @@ struct ws_transport {
     struct broker *broker;
     struct lws_context *context;
     struct lws_vhost *vhost;
+    EVP_MD *sha1; /* looked up once: that costs more than the digest */
 };
 
 struct connection {
@@ -180,6 +181,8 @@ struct ws_transport *ws_transport_open(struct broker *b)
     void *loops[] = {b->loop};
     struct ws_transport *wt = tk_xcalloc(1, sizeof(*wt));
     wt->broker = b;
+    wt->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    tk_assert(wt->sha1);
     lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
@@ -200,6 +203,7 @@ struct ws_transport *ws_transport_open(struct broker *b)
                  "libwebsockets-evlib-uv) installed?");
     if (wt->context)
         lws_context_destroy(wt->context);
+    EVP_MD_free(wt->sha1);
     free(wt);
     return NULL;
 }
@@ -211,11 +215,12 @@ void ws_transport_close(struct ws_transport *wt)
     for (int i = 0; i < 100 && uv_run(wt->broker->loop, UV_RUN_NOWAIT); i++)
         ;
     lws_context_destroy(wt->context);
+    EVP_MD_free(wt->sha1);
     free(wt);
 }
 
 /* RFC 6455, 4.2.2. The key was checked to be short (upgrade.c). */
-static void write_accept(struct tk_buf *out, struct tk_slice key)
+static void write_accept(struct tk_buf *out, const EVP_MD *sha1, struct tk_slice key)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned char text[EVP_MAX_MD_SIZE * 2];
@@ -223,7 +228,7 @@ static void write_accept(struct tk_buf *out, struct tk_slice key)
     struct tk_buf input = {0};
     tk_buf_append_slice(&input, key);
     tk_buf_append_str(&input, HANDSHAKE_GUID);
-    int ok = EVP_Digest(input.data, input.len, digest, &len, EVP_sha1(), NULL);
+    int ok = EVP_Digest(input.data, input.len, digest, &len, sha1, NULL);
     tk_assert(ok);
     EVP_EncodeBlock(text, digest, (int)len);
     tk_buf_append_str(out, (const char *)text);
@@ -232,12 +237,13 @@ static void write_accept(struct tk_buf *out, struct tk_slice key)
 
 /* The first bytes on a connection that has sent nothing yet: the kernel takes them whole or not at
  * all. */
-static bool send_switching_protocols(int fd, const struct upgrade_request *request)
+static bool send_switching_protocols(const struct ws_transport *wt, int fd,
+                                     const struct upgrade_request *request)
 {
     struct tk_buf response = {0};
     tk_buf_append_str(&response, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
                                  "Upgrade: websocket\r\nSec-WebSocket-Accept: ");
-    write_accept(&response, request->key);
+    write_accept(&response, wt->sha1, request->key);
     tk_buf_append_str(&response, request->offers_phoenix_protocol
                                      ? "\r\nSec-WebSocket-Protocol: phoenix\r\n\r\n"
                                      : "\r\n\r\n");
@@ -250,7 +256,7 @@ static bool send_switching_protocols(int fd, const struct upgrade_request *reque
 bool ws_transport_adopt(struct ws_transport *wt, int fd, const struct upgrade_request *request,
                         const char *nickname, struct tk_slice early)
 {
-    if (!send_switching_protocols(fd, request)) {
+    if (!send_switching_protocols(wt, fd, request)) {
         close(fd);
         return false;
     }

@@ -66,7 +66,12 @@ async function measureLatency(bench, sides) {
 }
 
 export async function run(bench) {
-  const tako = await bench.tako({ brokers: 2, workers: 1, users: 2 * CLIENTS });
+  const tako = await bench.tako({
+    brokers: 2,
+    workers: 1,
+    users: 2 * CLIENTS,
+    env: { TAKO_PRESENCE_COUNTS_ONLY: 'room:*' }, // who is there is another scenario's subject
+  });
   const side = async (i, name) => ({
     name,
     pid: tako.workers[i],
