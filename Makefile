@@ -108,7 +108,7 @@ $(BUILD)/gen/example_channel.c: broker/channels/README.md
 	@mkdir -p $(@D)
 	awk '/^```c$$/ {on = 1; next} /^```$$/ {on = 0} on' $< >$@
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
-	$(CC) $(CFLAGS_ALL) -c $< -o $@
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 # A broker with a channel that fails, for the tests.
 TEST_BROKER := $(BUILD)/tests/crash_broker
@@ -214,7 +214,7 @@ fresh: ## make run and make test in a new, empty Debian 12 (needs root; FRESH_DI
 clean: ## remove what the build made (var/ with its data stays)
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-gcc $(BUILD)-clang
 
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/gen -name '*.d' 2>/dev/null)
 
 # Benchmarks: tests/bench/README.md says what each figure means. One scenario is one file there.
 BENCH_SRC       := $(wildcard tests/bench/*.c)
