@@ -99,13 +99,12 @@ static void set_deadline(struct handshake *h)
     timer_set(&h->all->wheel, &h->timer, (uint64_t)h->all->broker->settings->handshake_timeout_ms);
 }
 
+/* One read per turn: who sends without end must not hold up the others, nor the deadline. */
 static void discard_input(struct handshake *h)
 {
     char rest[READ_SIZE];
-    ssize_t n;
-    while ((n = recv(h->fd, rest, sizeof(rest), 0)) > 0)
-        ;
-    if (n == 0 || (errno != EAGAIN && errno != EINTR))
+    ssize_t n = recv(h->fd, rest, sizeof(rest), 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         handshake_end(h);
 }
 

@@ -337,11 +337,9 @@ void sessions_fini(struct session_list *list)
 
 void sessions_end_turn(struct broker *b)
 {
-    close_doomed(b);
-    flush_dirty(b);
-    while (b->sessions.doomed || b->sessions.dirty_count > 0) {
+    do {
         close_doomed(b);
         flush_dirty(b);
-    }
+    } while (b->sessions.doomed || b->sessions.dirty_count > 0);
     free_dead(b);
 }

@@ -77,8 +77,8 @@ static const char *check_length(const struct ws_parser *p)
 
 static void take_header_bytes(struct ws_parser *p, char **input, size_t *len, size_t upto)
 {
-    while (p->header_len<upto && * len> 0) {
-        p->header[p->header_len++] = (uint8_t) * *input;
+    while (p->header_len < upto && *len != 0) {
+        p->header[p->header_len++] = (uint8_t)(*input)[0];
         (*input)++;
         (*len)--;
     }
