@@ -7,12 +7,12 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PRESENCE, PhoenixUser, outcome } from '../support/phoenix.mjs';
 import { PhxClient } from '../support/phx.mjs';
 import { PresencePage, publicId, refsOf } from '../support/presence.mjs';
 import { childrenOf, whileFrozen } from '../support/proc.mjs';
+import { startWire } from '../support/redis.mjs';
 import { startStack } from '../support/stack.mjs';
 import { after, eventually, test } from '../support/testing.mjs';
 
@@ -264,37 +264,8 @@ test('C123: Redis restarted empty: nobody flickers, and it knows everybody again
   await assertAgree(pages, keysOf(pages));
 });
 
-/** A way to Redis that can be cut. */
-async function startWire() {
-  const sockets = new Set();
-  let isCut = false;
-  const server = net.createServer((client) => {
-    if (isCut) return client.destroy();
-    const redis = net.connect(stack.redisSocket);
-    for (const [from, to] of [[client, redis], [redis, client]]) {
-      sockets.add(from);
-      from.on('error', () => {});
-      from.on('close', () => to.destroy());
-      from.pipe(to);
-    }
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `redis://127.0.0.1:${server.address().port}`,
-    cut() {
-      isCut = true;
-      for (const socket of sockets) socket.destroy();
-      sockets.clear();
-    },
-    mend() {
-      isCut = false;
-    },
-    close: () => server.close(),
-  };
-}
-
 test('C127, C132: a broker cut off from Redis, and back', async () => {
-  const wire = await startWire();
+  const wire = await startWire(stack.redisSocket);
   const extra = await stack.startBroker({ ...settings, REDIS_URL: wire.url });
   const island = [await openPage(topic, extra.url), await openPage(topic, extra.url)];
   const all = [...pages, ...island];
@@ -312,7 +283,6 @@ test('C127, C132: a broker cut off from Redis, and back', async () => {
   for (const page of island) page.end();
   await assertAgree(pages, keysOf(pages));
   await extra.stop();
-  wire.close();
 });
 
 /** What the killer does; each leaves everything running in the end. */

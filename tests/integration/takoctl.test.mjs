@@ -4,15 +4,14 @@
  * with a Redis whose keys anybody may have written. cluster.test.mjs has takoctl with brokers.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UUID } from '../support/http.mjs';
 import { startPostgres } from '../support/postgres.mjs';
 import { run } from '../support/proc.mjs';
+import { startRedis } from '../support/redis.mjs';
 import { TAKO_BIN } from '../support/stack.mjs';
-import { after, eventually, table, test, within } from '../support/testing.mjs';
+import { table, test } from '../support/testing.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const NOBODY = '00000000-0000-4000-8000-000000000000';
@@ -20,30 +19,6 @@ const NOBODY = '00000000-0000-4000-8000-000000000000';
 const postgres = await startPostgres();
 const redis = await startRedis();
 const database = await postgres.createDatabase();
-
-/** A Redis on a unix socket, gone when the test file ends. */
-async function startRedis() {
-  const dir = await mkdtemp('/tmp/tako-redis-');
-  const socket = join(dir, 'redis.sock');
-  const child = spawn('redis-server', ['--port', '0', '--unixsocket', socket, '--save', ''], {
-    cwd: dir,
-    stdio: 'ignore',
-  });
-  process.once('exit', () => child.kill('SIGKILL'));
-  after(async () => {
-    const exited = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
-    await within(10_000, 'the end of redis-server', exited);
-    await rm(dir, { recursive: true, force: true });
-  });
-  const command = async (...args) => {
-    const { code, stdout, stderr } = await run('redis-cli', ['-s', socket, ...args]);
-    if (code !== 0) throw new Error(`redis-cli: ${stdout}${stderr}`);
-    return stdout.trim();
-  };
-  await eventually('Redis answers', async () => (await command('PING')) === 'PONG');
-  return { url: `unix://${socket}`, command };
-}
 
 function takoctl(args, env = {}) {
   const settings = {
