@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { HttpClient } from '../support/http.mjs';
 import { PhxClient } from '../support/phx.mjs';
 import { publicId, replay } from '../support/presence.mjs';
-import { run } from '../support/proc.mjs';
+import { freePort, run } from '../support/proc.mjs';
 import { startRedis, startWire } from '../support/redis.mjs';
-import { TAKO_BIN, freePort, startStack } from '../support/stack.mjs';
+import { TAKO_BIN, startStack } from '../support/stack.mjs';
 import { eventually, table, test } from '../support/testing.mjs';
 
 const READY_MS = 5000; // design.md: /readyz says 503 within 5 s
