@@ -12,6 +12,7 @@ import { RealtimeChannel, RealtimeClient } from '@supabase/realtime-js';
 import { WebSocket } from 'ws';
 import { PHOENIX, PhoenixUser, SPEAKS_BINARY, outcome } from '../support/phoenix.mjs';
 import { PhxClient, connectStatus } from '../support/phx.mjs';
+import { isRunning } from '../support/proc.mjs';
 import { memoryOf } from '../bench/lib/process.mjs';
 import { CRASH_BROKER, FLAT_MEMORY, startStack } from '../support/stack.mjs';
 import { after, eventually, table, test, timed } from '../support/testing.mjs';
@@ -347,6 +348,25 @@ test(
   { limit: 90_000 },
 );
 
+test('C166: 500 clients of a killed worker are all joined again, with few statements', async () => {
+  const own = await stack.startBroker({ TAKO_NODE_LEASE_MS: '1500' });
+  const tokens = await stack.createUsers(500);
+  const users = tokens.map((token) => page('latest', own.url, token));
+  await Promise.all(users.map((user) => user.enter()));
+  const entry = async () => (await stack.nodes()).find((node) => node.port === own.port && isRunning(node.pid));
+  const { pid } = await entry();
+  process.kill(pid, 'SIGKILL');
+  await eventually('all are back', () => users.every((user) => user.joins === 2), 40_000);
+  const node = await eventually('the new worker counts them', async () => {
+    const found = await entry();
+    return found?.connections === users.length && found;
+  });
+  assert.notEqual(node.pid, pid);
+  assert.ok(node.statements > 0 && node.statements < users.length, `${node.statements} statements`);
+  assert.equal(node.refused, 0);
+  PhoenixUser.endAll();
+});
+
 test('scenario 10, C169: pages that stop reading while 100 others shout cost the others nothing', async () => {
   const limits = { TAKO_MAX_QUEUED_BYTES: '400000', TAKO_MESSAGES_PER_S: '0', TAKO_NODE_LEASE_MS: '1500' };
   const own = await stack.startBroker(limits);
@@ -383,12 +403,19 @@ class SupabaseUser {
   states = [];
   shouts = [];
 
-  constructor(url, token, topic = 'notifications') {
-    this.client = new RealtimeClient(url, { params: { apikey: 'none', userToken: token }, transport: WebSocket });
+  constructor(url, token, { topic = 'notifications', transport = WebSocket } = {}) {
+    this.client = new RealtimeClient(url, { params: { apikey: 'none', userToken: token }, transport });
     this.channel = new RealtimeChannel(topic, { config: {} }, this.client); // channel() would prefix the topic
     this.client.channels.push(this.channel);
     this.channel.on('shout', {}, (payload) => this.shouts.push(payload));
     this.channel.subscribe((state) => this.states.push(state));
+  }
+
+  /** Of the connection that is open now. */
+  closeCode() {
+    return new Promise((resolve) => {
+      this.client.conn.addEventListener('close', ({ code }) => resolve(code));
+    });
   }
 
   isSubscribed(times) {
@@ -420,13 +447,40 @@ test('a client that is not phoenix.js comes back from every close code by itself
     const token = await stack.createUser();
     const user = new SupabaseUser(one, token);
     await user.isSubscribed(1);
-    const closed = new Promise((resolve) => {
-      user.client.conn.addEventListener('close', (event) => resolve(event.code));
-    });
+    const closed = user.closeCode();
     await provoke({ token, socket: user.client });
     assert.equal(await closed, code);
     await user.isSubscribed(2);
     user.client.disconnect();
   };
   await forEach(CLOSES, comesBack, ([code, why]) => `after ${code} (${why})`);
+});
+
+test('C81, C83: a client that is not phoenix.js comes back after a drain', async () => {
+  const user = new SupabaseUser(one, await stack.createUser());
+  await user.isSubscribed(1);
+  const closed = user.closeCode();
+  await stack.control('restart', 'broker1');
+  assert.equal(await closed, 1012);
+  await user.isSubscribed(2);
+  user.client.disconnect();
+});
+
+test('C19, C83: a client that is not phoenix.js comes back after 1001 for silence', async () => {
+  const impatient = await stack.startBroker({ TAKO_IDLE_TIMEOUT_MS: '1000' });
+  const user = new SupabaseUser(impatient.url, await stack.createUser(), { transport: MuteWebSocket });
+  await user.isSubscribed(1);
+  assert.equal(await user.closeCode(), 1001);
+  await user.isSubscribed(2);
+  user.client.disconnect();
+});
+
+test('C61: a client that is not phoenix.js rejoins after its channel has failed', async () => {
+  const own = await stack.startBroker({}, CRASH_BROKER);
+  const user = new SupabaseUser(own.url, await stack.createUser(), { topic: 'crash:1' });
+  await user.isSubscribed(1);
+  void user.channel.send({ type: 'crash' }, { timeout: 1 });
+  await user.isSubscribed(2);
+  assert.equal(await user.channel.send({ type: 'ping' }), 'ok');
+  user.client.disconnect();
 });
