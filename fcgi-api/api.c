@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/tk_clock.h"
 #include "common/tk_log.h"
 #include "common/tk_url.h"
-#include "fcgi-api/clock.h"
 #include "fcgi-api/media_type.h"
 
 #define RETRY_AFTER_SECONDS "5"
@@ -211,7 +211,7 @@ static enum stage check_rate(struct exchange *x)
     if (x->match.rows->format == FORMAT_STATUS || !rate_limits_are_on(x->api->limits, kind))
         return PASSED;
     struct client_address address = client_address_of(x->request, x->api->proxies);
-    unsigned wait = rate_limits_take(x->api->limits, &address, kind, clock_now_us());
+    unsigned wait = rate_limits_take(x->api->limits, &address, kind, tk_clock_us());
     if (wait == 0)
         return PASSED;
     exchange_refuse(x, JSONAPI_TOO_MANY_REQUESTS, "There are too many requests from your address.");
@@ -378,14 +378,14 @@ static void add_timing(struct exchange *x, uint64_t start_us)
 
     if (!x->api->settings->server_timing)
         return;
-    snprintf(timing, sizeof(timing), "app;dur=%.3f", (double)(clock_now_us() - start_us) / 1000);
+    snprintf(timing, sizeof(timing), "app;dur=%.3f", (double)(tk_clock_us() - start_us) / 1000);
     response_add_header(x->response, "Server-Timing", timing);
 }
 
 void api_handle(struct api *api, const struct request *request, struct response *response)
 {
     struct exchange x = {.api = api, .request = request, .response = response};
-    uint64_t start_us = clock_now_us();
+    uint64_t start_us = tk_clock_us();
 
     for (size_t i = 0; i < TK_ARRAY_LEN(checks) && checks[i](&x) == PASSED; i++)
         ;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/tk_clock.h"
 #include "common/tk_log.h"
-#include "fcgi-api/clock.h"
 #include "fcgi-api/gateway.h"
 
 static ssize_t read_input(void *arg, char *into, size_t size)
@@ -79,7 +79,7 @@ int cgi_serve(const struct gateway *gateway)
     const struct api_settings *settings = gateway->api->settings;
     struct request request;
     struct response response = {0};
-    uint64_t start = clock_now_us(), taken = 0;
+    uint64_t start = tk_clock_us(), taken = 0;
 
     /* Whoever is slow: past its time the process ends, and the web server answers for it. */
     alarm((unsigned)((settings->request_timeout_ms + 999) / 1000));
@@ -87,7 +87,7 @@ int cgi_serve(const struct gateway *gateway)
     api_handle(gateway->api, &request, &response);
     bool sent = send_response(&response, &request, &settings->cors_origins);
     drain_input(&request, &taken);
-    api_record(gateway->api, &request, &response, clock_now_us() - start);
+    api_record(gateway->api, &request, &response, tk_clock_us() - start);
     if (response.user_event.len > 0 && gateway->events != NULL)
         user_events_publish(gateway->events, tk_buf_slice(&response.user_event));
     response_fini(&response);

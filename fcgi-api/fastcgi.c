@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/tk_clock.h"
 #include "common/tk_log.h"
-#include "fcgi-api/clock.h"
 #include "fcgi-api/gateway.h"
 #include "fcgi-api/master.h"
 
@@ -137,7 +137,7 @@ static void serve_request(struct worker *w)
     struct body_source body = {read_body, w};
     struct request request;
     struct response response = {0};
-    uint64_t start = clock_now_us();
+    uint64_t start = tk_clock_us();
 
     w->fcgi.keepConnection = 0;
     w->body_taken = 0;
@@ -145,7 +145,7 @@ static void serve_request(struct worker *w)
     answer(w, &request, &response);
     if (watchdog_fired)
         tk_log_warn("request took too long and was cut off request_id=%s", request.id);
-    api_record(w->gateway->api, &request, &response, clock_now_us() - start);
+    api_record(w->gateway->api, &request, &response, tk_clock_us() - start);
     choose_close(w, &request);
     request_fini(&request); /* before the environment it points into goes */
     FCGX_Finish_r(&w->fcgi);
@@ -161,7 +161,7 @@ static void on_accept_failure(struct worker *w, int error)
 
     if (error == EAGAIN)
         return; /* another worker was faster, or it was no FastCGI */
-    if (tk_log_allow(&w->accept_complaints, clock_now_us() / 1000, &suppressed))
+    if (tk_log_allow(&w->accept_complaints, tk_clock_us() / 1000, &suppressed))
         tk_log_error("accept: %s", strerror(error));
     nanosleep(&pause, NULL);
 }

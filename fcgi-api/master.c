@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/tk_clock.h"
 #include "common/tk_log.h"
 
 #define GOOD_LIFE_MS 10000 /* a worker that lived so long is not failing at its start */
@@ -30,14 +31,6 @@ struct master {
     struct slot *slots;
     sigset_t signals;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void master_stop_signals(sigset_t *set)
 {
@@ -83,7 +76,7 @@ static void start_worker(struct master *m, unsigned number)
     struct slot *slot = &m->slots[number];
     pid_t master = getpid(), pid = fork();
 
-    slot->started_ms = now_ms();
+    slot->started_ms = tk_clock_ms();
     if (pid == 0) {
         tie_to_master(master);
         free(m->slots);
@@ -100,7 +93,7 @@ static void start_worker(struct master *m, unsigned number)
 
 static void start_due(struct master *m)
 {
-    int64_t now = now_ms();
+    int64_t now = tk_clock_ms();
 
     for (unsigned i = 0; i < m->options->workers; i++) {
         if (m->slots[i].pid == 0 && m->slots[i].may_start_ms <= now)
@@ -111,7 +104,7 @@ static void start_due(struct master *m)
 /* Until the next worker may be started; -1 when all are running. */
 static int64_t next_start_in(const struct master *m)
 {
-    int64_t now = now_ms(), nearest = -1;
+    int64_t now = tk_clock_ms(), nearest = -1;
 
     for (unsigned i = 0; i < m->options->workers; i++) {
         if (m->slots[i].pid != 0)
@@ -145,7 +138,7 @@ static void reap(struct master *m, bool stopping)
         report(m, false);
         if (stopping)
             continue;
-        schedule_restart(slot, now_ms());
+        schedule_restart(slot, tk_clock_ms());
         tk_log_warn("worker=%u ended pid=%d %s=%d, starts again", (unsigned)(slot - m->slots),
                     (int)pid, WIFSIGNALED(status) ? "signal" : "status",
                     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -182,10 +175,10 @@ static unsigned count_alive(const struct master *m)
 /* Workers finish their request; those that do not in time are killed. */
 static void stop_workers(struct master *m)
 {
-    int64_t deadline = now_ms() + m->options->stop_timeout_ms, left;
+    int64_t deadline = tk_clock_ms() + m->options->stop_timeout_ms, left;
 
     signal_workers(m, SIGTERM);
-    while (count_alive(m) > 0 && (left = deadline - now_ms()) > 0) {
+    while (count_alive(m) > 0 && (left = deadline - tk_clock_ms()) > 0) {
         wait_for_signal(m, left);
         reap(m, true);
     }

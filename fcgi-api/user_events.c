@@ -13,10 +13,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/envelope.h"
 #include "common/tk_buf.h"
+#include "common/tk_clock.h"
 #include "common/tk_log.h"
 #include "common/tk_redis.h"
 
@@ -28,19 +28,11 @@ struct user_events {
     struct tk_redis_address address;
     redisContext *context;     /* NULL: not connected */
     struct tk_buf unconfirmed; /* sent and not yet answered; empty: none */
-    uint64_t closed_until_ms;
-    uint64_t hold_off_ms;
+    int64_t closed_until_ms;
+    int64_t hold_off_ms;
     uint64_t dropped; /* since the last success */
     struct tk_log_limit complaints;
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 enum tk_err user_events_new(const char *redis_url, struct user_events **events)
 {
@@ -133,13 +125,14 @@ static enum outcome connect_and_send(struct user_events *events, struct tk_slice
 
 static void on_failure(struct user_events *events, const char *why)
 {
-    uint64_t now = now_ms(), suppressed;
+    int64_t now = tk_clock_ms();
+    uint64_t suppressed;
 
     events->closed_until_ms = now + events->hold_off_ms;
     events->hold_off_ms *= 2;
     if (events->hold_off_ms > HOLD_OFF_MAX_MS)
         events->hold_off_ms = HOLD_OFF_MAX_MS;
-    if (tk_log_allow(&events->complaints, now, &suppressed))
+    if (tk_log_allow(&events->complaints, (uint64_t)now, &suppressed))
         tk_log_warn("user event lost, brokers notice the change later: dropped=%" PRIu64 " %s",
                     events->dropped, why);
 }
@@ -150,7 +143,7 @@ void user_events_publish(struct user_events *events, struct tk_slice message)
     char why[160] = "PUBLISH was refused or not answered";
 
     events->dropped++;
-    if (now_ms() < events->closed_until_ms)
+    if (tk_clock_ms() < events->closed_until_ms)
         return;
     if (events->context != NULL)
         outcome = confirm(events);

@@ -14,8 +14,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "common/tk_clock.h"
 #include "common/tk_log.h"
 
 #define HOLD_OFF_MS 1000
@@ -28,14 +28,6 @@ struct db_link {
     int64_t silent_until_ms;
     struct tk_log_limit complaints;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 struct db_link *db_link_new(const char *conninfo, int timeout_ms)
 {
@@ -67,7 +59,7 @@ static void complain(struct db_link *link, const char *what)
 {
     uint64_t suppressed;
 
-    if (tk_log_allow(&link->complaints, (uint64_t)now_ms(), &suppressed))
+    if (tk_log_allow(&link->complaints, (uint64_t)tk_clock_ms(), &suppressed))
         tk_log_error("database %s suppressed=%llu: %s", what, (unsigned long long)suppressed,
                      link->conn != NULL ? PQerrorMessage(link->conn) : "");
 }
@@ -78,7 +70,7 @@ static enum tk_err wait_for(const struct db_link *link, short events, int64_t de
     struct pollfd fd = {.fd = PQsocket(link->conn), .events = events};
 
     for (;;) {
-        int64_t left = deadline - now_ms();
+        int64_t left = deadline - tk_clock_ms();
         if (left <= 0)
             return TK_ETIMEOUT;
         int ready = poll(&fd, 1, (int)left);
@@ -219,7 +211,7 @@ static struct db_verdict judge(struct db_link *link, const char *what, enum tk_e
 
     if (err == TK_ETIMEOUT) {
         complain(link, "does not answer");
-        link->silent_until_ms = now_ms() + HOLD_OFF_MS;
+        link->silent_until_ms = tk_clock_ms() + HOLD_OFF_MS;
         return (struct db_verdict){TK_EUNAVAIL, false, true};
     }
     if (err) {
@@ -262,7 +254,7 @@ static struct db_verdict connect_link(struct db_link *link, int64_t deadline)
     if (err) {
         complain(link, "cannot be reached");
         if (err == TK_ETIMEOUT)
-            link->silent_until_ms = now_ms() + HOLD_OFF_MS;
+            link->silent_until_ms = tk_clock_ms() + HOLD_OFF_MS;
         return (struct db_verdict){TK_EUNAVAIL, false, true};
     }
     struct db_verdict verdict = limit_statements(link, deadline);
@@ -338,7 +330,7 @@ static struct db_verdict try_once(struct db_link *link, const struct db_statemen
 enum tk_err db_link_run(struct db_link *link, const struct db_statement *statement,
                         const char *const *params, PGresult **result)
 {
-    int64_t now = now_ms();
+    int64_t now = tk_clock_ms();
     int64_t deadline = now + link->timeout_ms;
 
     tk_assert(statement->number < 32);

@@ -67,7 +67,9 @@ static bool fold_ascii(struct tk_slice text, struct tk_buf *folded)
         char c = text.ptr[i];
         if ((unsigned char)c >= 0x80)
             return false;
-        tk_buf_append_char(folded, c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c);
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c | 0x20);
+        tk_buf_append_char(folded, c);
     }
     return true;
 }

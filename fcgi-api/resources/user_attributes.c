@@ -44,53 +44,61 @@ static void read_nickname(json_object *value, const struct nickname_rules *rules
         changes->nickname = tk_buf_str(text);
 }
 
-/* An optional sign and digits; what does not fit saturates, far out of the allowed range. */
-static bool parse_integer(struct tk_slice text, int64_t *number)
+enum tk_err user_stamps_parse(struct tk_slice text, int64_t *stamps)
 {
-    bool negative = text.len > 0 && text.ptr[0] == '-';
-    size_t start = negative || (text.len > 0 && text.ptr[0] == '+') ? 1 : 0;
+    bool is_negative = text.len > 0 && text.ptr[0] == '-';
+    size_t start = is_negative || (text.len > 0 && text.ptr[0] == '+') ? 1 : 0;
     int64_t value = 0;
+    bool fits = true;
 
     if (text.len == start)
-        return false;
+        return TK_ESYNTAX;
     for (size_t i = start; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        if (__builtin_mul_overflow(value, INT64_C(10), &value) ||
-            __builtin_add_overflow(value, text.ptr[i] - '0', &value))
-            value = INT64_MAX / 10;
+        int digit = text.ptr[i] - '0';
+        if (digit < 0 || digit > 9)
+            return TK_ESYNTAX;
+        fits = fits && !__builtin_mul_overflow(value, INT64_C(10), &value) &&
+               !__builtin_add_overflow(value, is_negative ? -digit : digit, &value);
     }
-    *number = negative ? -value : value;
-    return true;
+    if (!fits)
+        return TK_ELIMIT;
+    *stamps = value;
+    return TK_OK;
+}
+
+static void refuse_range(int64_t max, struct jsonapi_errors *errors)
+{
+    char detail[96];
+
+    snprintf(detail, sizeof(detail), STAMPS ": must be between 0 and %" PRId64 ".", max);
+    refuse(errors, JSONAPI_INVALID_ATTRIBUTE, detail, STAMPS);
 }
 
 /* H52: an integer, or a string that reads as one. json-c clamps huge integers, which stay huge. */
 static void read_stamps(json_object *value, int64_t max, struct user_changes *changes,
                         struct jsonapi_errors *errors)
 {
-    char detail[96];
     int64_t number = 0;
-    bool is_integer = true;
+    enum tk_err err = TK_OK;
 
     switch (json_object_get_type(value)) {
     case json_type_int:
         number = json_object_get_int64(value);
         break;
     case json_type_double:
-        is_integer = false;
+        err = TK_ESYNTAX;
         break;
     case json_type_string:
-        is_integer = parse_integer(text_of(value), &number);
+        err = user_stamps_parse(text_of(value), &number);
         break;
     default:
         refuse(errors, JSONAPI_INVALID_BODY, STAMPS ": must be an integer.", STAMPS);
         return;
     }
-    if (!is_integer) {
+    if (err == TK_ESYNTAX) {
         refuse(errors, JSONAPI_INVALID_ATTRIBUTE, STAMPS ": must be an integer.", STAMPS);
-    } else if (number < 0 || number > max) {
-        snprintf(detail, sizeof(detail), STAMPS ": must be between 0 and %" PRId64 ".", max);
-        refuse(errors, JSONAPI_INVALID_ATTRIBUTE, detail, STAMPS);
+    } else if (err || number < 0 || number > max) {
+        refuse_range(max, errors);
     } else {
         changes->set_stamps = true;
         changes->stamps_collected = number;

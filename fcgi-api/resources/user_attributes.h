@@ -14,6 +14,9 @@ struct user_rules {
 /* The names of all attributes, NULL terminated. */
 extern const char *const user_attribute_names[];
 
+/* An optional sign and digits (H52). TK_ESYNTAX: something else; TK_ELIMIT: it does not fit. */
+enum tk_err user_stamps_parse(struct tk_slice text, int64_t *stamps) TK_MUST_CHECK;
+
 /*
  * Checks the attributes that are present, and only those (H53); attributes may be NULL. True: they
  * are in changes, whose nickname points into nickname_text. False: every violation is in errors.

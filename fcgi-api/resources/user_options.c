@@ -2,6 +2,8 @@
 /* One function per family of parameters; a name in no family is unknown and so refused (H82). */
 #include "fcgi-api/resources/user_options.h"
 
+#include "fcgi-api/resources/user_attributes.h"
+
 /* What the parameters of one request add up to. selection is NULL where there is no list. */
 struct options {
     struct fieldset *fields;
@@ -100,22 +102,6 @@ static void read_sort(const struct query_parameter *parameter, const struct opti
     } while (names.ptr != NULL);
 }
 
-/* An optional sign and digits that fit. */
-static bool parse_integer(struct tk_slice text, int64_t *number)
-{
-    bool negative = text.len > 0 && text.ptr[0] == '-';
-    size_t start = negative || (text.len > 0 && text.ptr[0] == '+') ? 1 : 0;
-
-    *number = 0;
-    for (size_t i = start; i < text.len; i++) {
-        int digit = text.ptr[i] - '0';
-        if (digit < 0 || digit > 9 || __builtin_mul_overflow(*number, INT64_C(10), number) ||
-            __builtin_add_overflow(*number, negative ? -digit : digit, number))
-            return false;
-    }
-    return text.len > start;
-}
-
 /* False for a value that a column of this type cannot have at all. */
 static bool set_filter(struct user_selection *selection, enum user_column column,
                        struct tk_slice value)
@@ -132,7 +118,7 @@ static bool set_filter(struct user_selection *selection, enum user_column column
         selection->nickname = value;
         return memchr(value.ptr, '\0', value.len) == NULL;
     default:
-        return parse_integer(value, &selection->stamps_collected);
+        return user_stamps_parse(value, &selection->stamps_collected) == TK_OK;
     }
 }
 

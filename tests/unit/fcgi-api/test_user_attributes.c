@@ -192,6 +192,24 @@ static void all_violations_are_reported_together(void **state)
                         "InvalidBody: stamps_collected: must be an integer.");
 }
 
+/* H52 */
+static void stamps_as_text(void **state)
+{
+    int64_t stamps = 5;
+
+    assert_int_equal(user_stamps_parse(TK_SLICE("+9223372036854775807"), &stamps), TK_OK);
+    assert_true(stamps == INT64_MAX);
+    assert_int_equal(user_stamps_parse(TK_SLICE("-9223372036854775808"), &stamps), TK_OK);
+    assert_true(stamps == INT64_MIN);
+    assert_int_equal(user_stamps_parse(TK_SLICE("9223372036854775808"), &stamps), TK_ELIMIT);
+    assert_int_equal(user_stamps_parse(TK_SLICE("-9223372036854775809"), &stamps), TK_ELIMIT);
+    assert_int_equal(user_stamps_parse(TK_SLICE("99999999999999999999x"), &stamps), TK_ESYNTAX);
+    assert_int_equal(user_stamps_parse(TK_SLICE("+-7"), &stamps), TK_ESYNTAX);
+    assert_int_equal(user_stamps_parse(TK_SLICE("-"), &stamps), TK_ESYNTAX);
+    assert_int_equal(user_stamps_parse((struct tk_slice){0}, &stamps), TK_ESYNTAX);
+    assert_true(stamps == INT64_MIN); /* only success writes */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +224,7 @@ int main(void)
         cmocka_unit_test(nul_does_not_end_a_nickname),
         cmocka_unit_test(only_what_is_sent_is_checked),
         cmocka_unit_test(all_violations_are_reported_together),
+        cmocka_unit_test(stamps_as_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, free_nickname);
