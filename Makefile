@@ -107,7 +107,7 @@ $(BUILD)/tests/broker/test_example_channel: $(BUILD)/gen/example_channel.o
 $(BUILD)/gen/example_channel.c: broker/channels/README.md
 	@mkdir -p $(@D)
 	awk '/^```c$$/ {on = 1; next} /^```$$/ {on = 0} on' $< >$@
-$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c Makefile
 	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 # A broker with a channel that fails, for the tests.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any bytes as a message on the Redis link (common/envelope.h). The first byte chooses the channel.
- * A V1 and a V2 client are members of the topic: whatever was said on the link, what they are sent
- * must be whole, well-formed frames (C174).
+ * Any bytes as messages on the Redis link (common/envelope.h), 0xff between two of them. The first
+ * byte of each chooses the channel. A V1 and a V2 client are members of the topics: whatever is
+ * said on the link, what they are sent must be whole, well-formed frames (C174).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 #define USER_ID "00000000-0000-4000-8000-000000000001"
 
-enum { TO_USERS = 1, TO_ROOM = 2 };
+#define BETWEEN_MESSAGES 0xff
 
 struct member {
     struct session *session;
@@ -109,24 +109,14 @@ static void join(struct member *m, const char *topic)
         &(struct session_data){.bytes = tk_slice_str(text), .is_first = true, .is_final = true});
 }
 
-/* Some messages close connections: their clients come back. */
-static void keep_members(void)
+static void open_member(struct member *m)
 {
     struct tk_uuid id;
     enum tk_err err = tk_uuid_parse(TK_SLICE(USER_ID), &id);
     tk_assert(err == TK_OK);
-    for (size_t i = 0; i < TK_ARRAY_LEN(members); i++) {
-        struct member *m = &members[i];
-        if (m->session && m->session->state == SESSION_OPEN)
-            continue;
-        if (m->session)
-            member_kill((struct transport *)m);
-        m->session =
-            session_open(&broker, m->vsn, &id, "somebody", &member_ops, (struct transport *)m);
-        join(m, "notifications");
-        join(m, "room:1");
-    }
-    broker_end_turn(&broker);
+    m->session = session_open(&broker, m->vsn, &id, "somebody", &member_ops, (struct transport *)m);
+    join(m, "notifications");
+    join(m, "room:1");
 }
 
 static const char *no_environment(const char *name)
@@ -134,36 +124,75 @@ static const char *no_environment(const char *name)
     return strcmp(name, "TAKO_DEV") == 0 ? "1" : NULL;
 }
 
-static void open_broker(void)
+static void set_up_once(void)
 {
     enum tk_err err = tk_settings_load(&broker_settings_table, no_environment, &settings, stderr);
     tk_assert(err == TK_OK);
     tk_log_init(TK_LOG_ERROR, "fuzz");
     int failed = uv_loop_init(&loop);
     tk_assert(!failed);
+}
+
+static void open_broker(void)
+{
     broker_init(&broker, &loop, &settings, user_socket_channels);
+    snprintf(broker.node.id, sizeof(broker.node.id), "me/0@1");
+    for (size_t i = 0; i < TK_ARRAY_LEN(members); i++)
+        open_member(&members[i]);
+    broker_end_turn(&broker);
+}
+
+static void close_broker(void)
+{
+    for (size_t i = 0; i < TK_ARRAY_LEN(members); i++) {
+        if (members[i].session)
+            member_kill((struct transport *)&members[i]);
+        tk_assert(members[i].message.len == 0);
+    }
+    broker_fini(&broker);
 }
 
 static struct tk_slice channel_of(uint8_t choice)
 {
-    if (choice & TO_USERS)
-        return TK_SLICE(TK_CHANNEL_USERS);
-    return choice & TO_ROOM ? TK_SLICE(TK_CHANNEL_TOPIC_PREFIX "room:1")
-                            : TK_SLICE(TK_CHANNEL_TOPIC_PREFIX "notifications");
+    static const struct tk_slice channels[] = {
+        TK_SLICE_INIT(TK_CHANNEL_TOPIC_PREFIX "notifications"),
+        TK_SLICE_INIT(TK_CHANNEL_USERS),
+        TK_SLICE_INIT(TK_CHANNEL_TOPIC_PREFIX "room:1"),
+        TK_SLICE_INIT(TK_CHANNEL_PRESENCE_PREFIX "room:1"),
+        TK_SLICE_INIT(TK_CHANNEL_NODES),
+    };
+    return channels[choice % TK_ARRAY_LEN(channels)];
+}
+
+/* What it leads to is sent before the next one comes; presence waits for its window. */
+static void say(struct tk_slice message)
+{
+    uint64_t malformed = broker.stats.link_malformed, deliveries = broker.stats.deliveries;
+    if (message.len == 0)
+        return;
+    pubsub_on_message(&broker, channel_of((uint8_t)message.ptr[0]),
+                      tk_slice(message.ptr + 1, message.len - 1));
+    broker_end_turn(&broker);
+    tk_assert(broker.stats.link_malformed == malformed || broker.stats.deliveries == deliveries);
+    broker.now_ms += (uint64_t)settings.presence_window_ms + 1;
+    presence_store_tick(&broker, broker.now_ms);
+    broker_end_turn(&broker);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size == 0)
-        return 0;
-    if (!broker.loop)
-        open_broker();
-    keep_members();
-    uint64_t malformed = broker.stats.link_malformed, deliveries = broker.stats.deliveries;
-    pubsub_on_message(&broker, channel_of(data[0]), tk_slice((const char *)data + 1, size - 1));
-    broker_end_turn(&broker);
-    tk_assert(broker.stats.link_malformed == malformed || broker.stats.deliveries == deliveries);
+    const char *at = (const char *)data, *end = at + size;
+    if (!settings.host)
+        set_up_once();
+    open_broker();
+    while (at < end) {
+        const char *mark = memchr(at, BETWEEN_MESSAGES, (size_t)(end - at));
+        const char *stop = mark ? mark : end;
+        say(tk_slice(at, (size_t)(stop - at)));
+        at = stop + 1;
+    }
+    close_broker();
     return 0;
 }
