@@ -432,6 +432,8 @@ static void on_frame(struct clients *c, struct client *cl, const struct ws_frame
     case WS_TEXT:
         on_text(c, cl, payload, now_ns);
         break;
+    case WS_CONTINUATION: /* of a presence_state: only those come in fragments here */
+        break;
     case WS_PING: {
         struct tk_buf pong = {0};
         ws_append_client_frame(&pong, WS_PONG, payload);

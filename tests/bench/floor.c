@@ -169,7 +169,8 @@ static void become_member(struct floor *fl, struct client *cl)
 static bool on_frame(struct floor *fl, struct client *cl, const struct ws_frame *frame)
 {
     struct tk_slice parts[5];
-    if (frame->opcode != WS_TEXT || !split(tk_slice(frame->payload, frame->len), parts))
+    if (!frame->is_final || frame->opcode != WS_TEXT ||
+        !split(tk_slice(frame->payload, frame->len), parts))
         return false;
     if (tk_slice_eq_str(parts[3], "\"shout\"")) {
         broadcast(fl, parts[2], parts[4]);

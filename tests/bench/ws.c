@@ -35,7 +35,7 @@ enum ws_parse ws_parse(char *data, size_t len, bool is_masked, size_t limit, str
     const unsigned char *head = (const unsigned char *)data;
     if (len < 2)
         return WS_PARSE_MORE;
-    if ((head[0] & FINAL) == 0 || head[0] & RESERVED || !(head[1] & MASKED) == is_masked)
+    if (head[0] & RESERVED || !(head[1] & MASKED) == is_masked)
         return WS_PARSE_BAD;
     uint64_t payload_len = head[1] & 0x7f;
     size_t extra = payload_len == 126 ? 2 : payload_len == 127 ? 8 : 0;
@@ -51,6 +51,7 @@ enum ws_parse ws_parse(char *data, size_t len, bool is_masked, size_t limit, str
     if (is_masked)
         apply_mask(data + head_len, payload_len, data + head_len - 4);
     frame->opcode = head[0] & 0x0f;
+    frame->is_final = head[0] & FINAL;
     frame->payload = data + head_len;
     frame->len = payload_len;
     *size = head_len + payload_len;

@@ -8,7 +8,14 @@
 #include "common/tk_base.h"
 #include "common/tk_buf.h"
 
-enum ws_opcode { WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10 };
+enum ws_opcode {
+    WS_CONTINUATION = 0,
+    WS_TEXT = 1,
+    WS_BINARY = 2,
+    WS_CLOSE = 8,
+    WS_PING = 9,
+    WS_PONG = 10,
+};
 
 /* Every client offers the key of RFC 6455, 1.3, so that one answer is right for all of them. */
 #define WS_KEY    "dGhlIHNhbXBsZSBub25jZQ=="
@@ -16,6 +23,7 @@ enum ws_opcode { WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG 
 
 struct ws_frame {
     uint8_t opcode;
+    bool is_final; /* no fragments follow */
     char *payload; /* in the parsed buffer, unmasked */
     size_t len;
 };
@@ -24,8 +32,8 @@ enum ws_parse { WS_PARSE_FRAME, WS_PARSE_MORE, WS_PARSE_BAD };
 
 /*
  * The frame at the start of data[len]; *size is how long it is. Unmasks in place. WS_PARSE_MORE:
- * incomplete. WS_PARSE_BAD: fragmented, reserved bits, over limit bytes, or masked when it must not
- * be (and the other way round).
+ * incomplete. WS_PARSE_BAD: reserved bits, over limit bytes, or masked when it must not be (and the
+ * other way round).
  */
 enum ws_parse ws_parse(char *data, size_t len, bool is_masked, size_t limit, struct ws_frame *frame,
                        size_t *size);

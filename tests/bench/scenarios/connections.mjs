@@ -50,7 +50,7 @@ export async function run(bench) {
   await loadgen.stop();
   const areGone = await becomes(() => openFilesOf(worker) <= idle.files, 30_000);
   const gaveBack = await becomes(
-    () => memoryOf(worker).rss - idle.rss < (joined.rss - idle.rss) / 2,
+    () => memoryOf(worker).anon - idle.anon < (joined.anon - idle.anon) / 2,
     USER_CACHE_MS + GIVE_BACK_MS,
   );
   const left = memoryOf(worker);
