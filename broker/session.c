@@ -301,7 +301,7 @@ static void flush_dirty(struct broker *b)
     struct session_list *list = &b->sessions;
     for (size_t i = 0; i < list->dirty_count; i++) {
         if (i + PREFETCH_AHEAD < list->dirty_count)
-            __builtin_prefetch(list->dirty[i + PREFETCH_AHEAD], 1);
+            session_prefetch(list->dirty[i + PREFETCH_AHEAD]);
         struct session *s = list->dirty[i];
         s->is_dirty = false;
         if (s->transport && !flush(s))

@@ -120,9 +120,11 @@ static size_t deliver_to_members(struct broker *b, struct topic *t, struct tk_sl
 {
     struct broadcast bc = {.broker = b, .topic = topic_name(t), .event = event, .payload = payload};
     size_t reached = 0;
+    for (uint32_t i = 0; i < PREFETCH_AHEAD && i < t->member_count; i++)
+        session_prefetch(t->members[i].session);
     for (uint32_t i = 0; i < t->member_count; i++) {
         if (i + PREFETCH_AHEAD < t->member_count)
-            __builtin_prefetch(t->members[i + PREFETCH_AHEAD].session, 1);
+            session_prefetch(t->members[i + PREFETCH_AHEAD].session);
         const struct topic_member *m = &t->members[i];
         if (m->channel == skip)
             continue;
