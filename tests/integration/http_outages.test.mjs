@@ -81,7 +81,7 @@ async function countNamed(nickname) {
   return Number(await stack.sql(`select count(*) from users where nickname = '${nickname}'`));
 }
 
-test('H92: PostgreSQL stopped: 503 in bounded time, well again without a restart', async () => {
+test('H91, H92: PostgreSQL stopped: 503 in bounded time, well again without a restart', async () => {
   const master = stack.apiPid;
   const workers = childrenOf(master).sort();
   await stack.whileStopped('postgres', async () => {

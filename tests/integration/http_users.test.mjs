@@ -111,7 +111,7 @@ test('H38: every unknown attribute is reported', async () => {
   assert.deepEqual(answer.pointers.sort(), ['/data/attributes/one', '/data/attributes/two']);
 });
 
-test('H43: an error document in full', async () => {
+test('H7, H43, H89: an error document in full', async () => {
   const answer = await api.create({ foo: 1 });
   assert.deepEqual(answer.json, {
     errors: [

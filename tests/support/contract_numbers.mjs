@@ -133,21 +133,22 @@ function mentionsInJs(text) {
   });
 }
 
-const quotedIn = (text) => /(['"`])(.*?)\1/.exec(text)?.[2];
+const quotedIn = (text) => /(['"`])((?:\\.|(?!\1).)*)\1/.exec(text)?.[2];
 
 /** A test's name may begin with numbers (c46_c47_refused), and the comment above it have some. */
 function mentionsInC(text) {
   const lines = text.split('\n');
   const start = lines.findIndex((line) => line.startsWith('#include'));
   const testIn = (line) => /^static void (\w+)\(void \*\*state\)/.exec(line)?.[1];
+  const isAbove = (line) => /^(\/\*| \*)/.test(line);
   let above = '';
   return lines.flatMap((line, i) => {
     above = testIn(line) ?? above;
     if (i < start) return [];
-    const isAboveTest = /^(\/\*| \*)/.test(line);
-    const test = isAboveTest ? lines.slice(i).map(testIn).find(Boolean) : above;
+    const test = isAbove(line) ? testIn(lines.slice(i).find((each) => !isAbove(each)) ?? '') : above;
+    if (!test) return [];
     const inName = (testIn(line) ?? '').match(/(?<=^|_)[ch]\d{1,3}(?=_)/g) ?? [];
-    return [...numbersIn(line), ...inName.map((number) => number.toUpperCase())].map((number) => ({ number, test: test ?? above }));
+    return [...numbersIn(line), ...inName.map((number) => number.toUpperCase())].map((number) => ({ number, test }));
   });
 }
 
