@@ -36,6 +36,10 @@
 #define HEARTBEAT_PUSH  "[null,\"2\",\"phoenix\",\"heartbeat\",{}]"
 #define HEARTBEAT_REPLY "[null,\"2\",\"phoenix\",\"phx_reply\","
 #define STATUS_OK       "\"status\":\"ok\""
+#define STATUS_ERROR    "\"status\":\"error\""
+#define REF_1           "[\"1\","
+
+#define EVENT_WITHIN 512 /* bytes of a text */
 
 enum client_state {
     CLIENT_WAITING,
@@ -57,6 +61,8 @@ struct client {
     uint64_t since_ns;     /* connect; while away: when to try again */
     uint64_t heartbeat_ns; /* the last one, or when it joined */
     uint64_t lost_ns;      /* when it was joined last; 0: it has not been */
+    bool is_in_presence;   /* the next frame goes on with such a message */
+    bool has_pushed;       /* clients_push */
     struct tk_buf rest;    /* the start of a frame that is not complete yet */
 };
 
@@ -92,6 +98,8 @@ struct clients {
 
     clients_shout_fn on_shout;
     void *arg;
+    clients_presence_fn on_presence;
+    void *presence_arg;
     unsigned complaints;
     char read_buffer[READ_SIZE];
 };
@@ -147,6 +155,12 @@ void clients_on_shout(struct clients *c, clients_shout_fn fn, void *arg)
 {
     c->on_shout = fn;
     c->arg = arg;
+}
+
+void clients_on_presence(struct clients *c, clients_presence_fn fn, void *arg)
+{
+    c->on_presence = fn;
+    c->presence_arg = arg;
 }
 
 static uint32_t index_of(const struct clients *c, const struct client *cl)
@@ -285,6 +299,7 @@ static void start_connect(struct clients *c, struct client *cl, uint64_t now_ns)
     cl->fd = connect_from(c->options.first + index_of(c, cl), &c->options.server,
                           c->options.read_bytes_per_s > 0);
     cl->state = CLIENT_CONNECTING;
+    cl->is_in_presence = false;
     cl->since_ns = now_ns;
     c->totals.connecting++;
     c->returned.attempts++;
@@ -398,6 +413,26 @@ static bool contains(struct tk_slice text, const char *part)
     return memmem(text.ptr, text.len, part, strlen(part)) != NULL;
 }
 
+static void hand_presence(struct clients *c, struct client *cl, struct tk_slice piece,
+                          bool is_first, uint64_t now_ns)
+{
+    if (c->on_presence)
+        c->on_presence(c->presence_arg, index_of(c, cl), piece, is_first, now_ns);
+}
+
+/* The event stands in front of the payload. */
+static bool is_presence(struct tk_slice text)
+{
+    return contains(tk_slice(text.ptr, text.len < EVENT_WITHIN ? text.len : EVENT_WITHIN),
+                    "\"presence_");
+}
+
+static bool is_answer_to_push(const struct client *cl, struct tk_slice text)
+{
+    return cl->has_pushed && starts_with(text, REF_1, sizeof(REF_1) - 1) &&
+           !contains(text, STATUS_ERROR);
+}
+
 static void on_text(struct clients *c, struct client *cl, struct tk_slice text, uint64_t now_ns)
 {
     const struct room *room = &c->rooms[cl->room];
@@ -417,10 +452,26 @@ static void on_text(struct clients *c, struct client *cl, struct tk_slice text, 
             on_joined(c, cl, now_ns);
         else
             lose(c, cl, "may not join: ", text);
-    } else if (!contains(text, "\"presence_")) {
+    } else if (is_presence(text)) {
+        hand_presence(c, cl, text, true, now_ns);
+    } else if (!is_answer_to_push(cl, text)) {
         c->totals.unexpected_frames++;
         complain(c, cl, "got an unexpected frame: ", text);
     }
+}
+
+/* Only what is about presence is large enough to come in pieces. */
+static void on_piece(struct clients *c, struct client *cl, const struct ws_frame *frame,
+                     uint64_t now_ns)
+{
+    struct tk_slice piece = tk_slice(frame->payload, frame->len);
+    bool is_first = !cl->is_in_presence;
+    if (frame->opcode != (is_first ? WS_TEXT : WS_CONTINUATION) || (is_first && !is_presence(piece))) {
+        lose(c, cl, "got pieces of something unexpected: ", piece);
+        return;
+    }
+    cl->is_in_presence = !frame->is_final;
+    hand_presence(c, cl, piece, is_first, now_ns);
 }
 
 static void on_frame(struct clients *c, struct client *cl, const struct ws_frame *frame,
@@ -428,11 +479,13 @@ static void on_frame(struct clients *c, struct client *cl, const struct ws_frame
 {
     struct tk_slice payload = tk_slice(frame->payload, frame->len);
     char code[8];
+    if (frame->opcode == WS_CONTINUATION || !frame->is_final) {
+        on_piece(c, cl, frame, now_ns);
+        return;
+    }
     switch (frame->opcode) {
     case WS_TEXT:
         on_text(c, cl, payload, now_ns);
-        break;
-    case WS_CONTINUATION: /* of a presence_state: only those come in fragments here */
         break;
     case WS_PING: {
         struct tk_buf pong = {0};
@@ -666,6 +719,23 @@ uint32_t clients_room_count(const struct clients *c)
 uint32_t clients_in_room(const struct clients *c, uint32_t room)
 {
     return c->rooms[room].joined;
+}
+
+bool clients_is_joined(const struct clients *c, uint32_t client)
+{
+    return c->all[client].state == CLIENT_JOINED;
+}
+
+const char *clients_topic_of(const struct clients *c, uint32_t client)
+{
+    return c->rooms[c->all[client].room].topic;
+}
+
+void clients_push(struct clients *c, uint32_t client, struct tk_slice text)
+{
+    struct client *cl = &c->all[client];
+    cl->has_pushed = true;
+    (void)send_text(c, cl, text);
 }
 
 bool clients_is_member(const struct clients *c, uint32_t client, uint32_t room)

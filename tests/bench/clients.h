@@ -58,6 +58,11 @@ void clients_free(struct clients *c);
 /* Who hears of broadcasts; until then they are ignored. */
 void clients_on_shout(struct clients *c, clients_shout_fn fn, void *arg);
 
+/* Messages about presence, as whole as they come: a large one in pieces. Ignored until then. */
+typedef void (*clients_presence_fn)(void *arg, uint32_t client, struct tk_slice piece,
+                                    bool is_first, uint64_t now_ns);
+void clients_on_presence(struct clients *c, clients_presence_fn fn, void *arg);
+
 /* Lets count more clients in, connects_per_s at most and max_connecting at a time. */
 void clients_begin_join(struct clients *c, uint32_t count, uint32_t connects_per_s,
                         uint32_t max_connecting);
@@ -85,6 +90,11 @@ bool clients_is_member(const struct clients *c, uint32_t client, uint32_t room);
  * behind the last one it begins anew. False if nobody can.
  */
 bool clients_send(struct clients *c, uint32_t room, uint64_t turn, struct tk_slice frames);
+
+bool clients_is_joined(const struct clients *c, uint32_t client);
+const char *clients_topic_of(const struct clients *c, uint32_t client);
+/* Sends a message of one joined client; what is answered to it is only looked at for errors. */
+void clients_push(struct clients *c, uint32_t client, struct tk_slice text);
 
 uint32_t clients_room_count(const struct clients *c);
 const char *clients_topic(const struct clients *c, uint32_t room);

@@ -22,6 +22,7 @@
 #include "tests/bench/clients.h"
 #include "tests/bench/clock.h"
 #include "tests/bench/delivery.h"
+#include "tests/bench/presence_views.h"
 
 #define SPARE_FILES      64
 #define EVENTS_AT_ONCE   512
@@ -60,6 +61,10 @@ static const char usage_text[] =
     "  begin-return  and  end-return [lost=N] [patience_ms=N]\n"
     "        the first answers at once; the second when N clients (all) have been lost since then\n"
     "        and everybody is joined\n"
+    "  views refs=N [patience_ms=N]\n"
+    "        waits until everybody in a room with presence knows the same N entries\n"
+    "  churn [rate=N] [ms=N]\n"
+    "        rate (50) members per second leave, and as many join again, for ms (10000)\n"
     "  hold ms=N    waits, with heartbeats\n"
     "  status       clients and heartbeats\n"
     "Durations end in _us (microseconds) or _s.\n";
@@ -68,6 +73,7 @@ struct loadgen {
     int epoll_fd;
     struct clients *clients;
     struct deliveries *deliveries;
+    struct presence_views *views;
     redisContext *redis;
     struct tk_buf input;
     bool is_at_end; /* of stdin */
@@ -75,6 +81,7 @@ struct loadgen {
     uint64_t start_ns; /* of the current command */
     uint64_t hold_until_ns;
     uint32_t return_lost; /* clients to wait for */
+    uint64_t refs;        /* that views shall have */
 };
 
 struct options {
@@ -316,6 +323,53 @@ static void return_print(const struct loadgen *lg)
     putchar('\n');
 }
 
+static const char *views_begin(struct loadgen *lg, struct args *args)
+{
+    lg->refs = take_number_arg(args, "refs", 0, UINT32_MAX);
+    lg->hold_until_ns =
+        clock_ns() + take_number_arg(args, "patience_ms", 60000, 600000) * NS_PER_MS;
+    return check_args(args);
+}
+
+static bool views_are_done(const struct loadgen *lg)
+{
+    return hold_is_done(lg) ||
+           presence_views_agree(lg->views, lg->refs) == clients_totals(lg->clients)->joined;
+}
+
+static void views_print(const struct loadgen *lg)
+{
+    printf("joined=%" PRIu32 " agree=%" PRIu32 " seconds=%.3f\n",
+           clients_totals(lg->clients)->joined, presence_views_agree(lg->views, lg->refs),
+           (double)(clock_ns() - lg->start_ns) / 1e9);
+}
+
+static const char *churn_begin(struct loadgen *lg, struct args *args)
+{
+    const struct churn_plan plan = {
+        .per_s = (uint32_t)take_number_arg(args, "rate", 50, 1000000),
+        .duration_ns = take_number_arg(args, "ms", 10000, 3600000) * NS_PER_MS,
+    };
+    const char *wrong = check_args(args);
+    return wrong ? wrong : presence_churn_begin(lg->views, &plan);
+}
+
+static bool churn_is_done(const struct loadgen *lg)
+{
+    return !presence_churn_is_running(lg->views);
+}
+
+static void churn_print(const struct loadgen *lg)
+{
+    const struct churn_result *r = presence_churn_result(lg->views);
+    printf("leaves=%" PRIu64 " joins=%" PRIu64 " diffs=%" PRIu64 " joined=%" PRIu32
+           " errors=%" PRIu32,
+           r->leaves, r->joins, r->diffs, clients_totals(lg->clients)->joined,
+           clients_totals(lg->clients)->failed);
+    print_quantiles("", &r->latencies);
+    putchar('\n');
+}
+
 static void status_print(const struct loadgen *lg)
 {
     const struct clients_totals *totals = clients_totals(lg->clients);
@@ -333,6 +387,8 @@ static const struct command commands[] = {
     {"end-expect", no_args_begin, deliveries_are_done, deliveries_print},
     {"begin-return", begin_return_begin, is_done_at_once, returning_print},
     {"end-return", end_return_begin, return_is_done, return_print},
+    {"views", views_begin, views_are_done, views_print},
+    {"churn", churn_begin, churn_is_done, churn_print},
     {"hold", hold_begin, hold_is_done, status_print},
     {"status", no_args_begin, is_done_at_once, status_print},
 };
@@ -425,6 +481,7 @@ static void run(struct loadgen *lg)
         uint64_t now_ns = clock_ns();
         uint64_t next_ns = clients_tick(lg->clients, now_ns);
         next_ns = earlier(next_ns, deliveries_tick(lg->deliveries, now_ns));
+        next_ns = earlier(next_ns, presence_churn_tick(lg->views, now_ns));
         if (run_commands(lg))
             continue; /* it may have something to do now */
         if (!lg->current && lg->is_at_end)
@@ -570,7 +627,9 @@ int main(int argc, char **argv)
     watch_stdin(&lg);
     lg.clients = clients_new(lg.epoll_fd, &o.clients);
     lg.deliveries = deliveries_new(lg.clients, o.clients.count, lg.redis);
+    lg.views = presence_views_new(lg.clients, o.clients.count);
     run(&lg);
+    presence_views_free(lg.views);
     clients_free(lg.clients);
     deliveries_free(lg.deliveries);
     if (lg.redis)

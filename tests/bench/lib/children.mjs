@@ -128,6 +128,16 @@ export class Loadgen extends Child {
     return this.#command('end-return', args);
   }
 
+  /** Waits until all know the same `refs` entries of their room. */
+  views(args) {
+    return this.#command('views', args);
+  }
+
+  /** Members leave and join again for a while. */
+  churn(args) {
+    return this.#command('churn', args);
+  }
+
   hold(ms) {
     return this.#command('hold', { ms });
   }
