@@ -466,7 +466,8 @@ static void on_piece(struct clients *c, struct client *cl, const struct ws_frame
 {
     struct tk_slice piece = tk_slice(frame->payload, frame->len);
     bool is_first = !cl->is_in_presence;
-    if (frame->opcode != (is_first ? WS_TEXT : WS_CONTINUATION) || (is_first && !is_presence(piece))) {
+    if (frame->opcode != (is_first ? WS_TEXT : WS_CONTINUATION) ||
+        (is_first && !is_presence(piece))) {
         lose(c, cl, "got pieces of something unexpected: ", piece);
         return;
     }
