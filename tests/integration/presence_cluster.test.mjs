@@ -24,7 +24,6 @@ const VERSIONS = ['latest', '1.7.6', '1.5.14'];
 
 const settings = {
   TAKO_NODE_LEASE_MS: String(LEASE_MS),
-  TAKO_PRESENCE_LINGER_MS: '2000',
 };
 const stack = await startStack({ brokers: 3, workers: 2, env: settings });
 const others = new Set(); // clients that are not pages
