@@ -412,7 +412,7 @@ const showsExactly = (page, keys) =>
   eventually(`the list is ${keys}`, () => page.keys().join() === [...keys].sort().join());
 
 for (const version of Object.keys(PRESENCE)) {
-  roomTest(`C119-C121: phoenix.js ${version} lists exactly who is there, nobody twice`, async () => {
+  roomTest(`C119, C120, C121: phoenix.js ${version} lists exactly who is there, nobody twice`, async () => {
     const topic = newTopic();
     const [first, second] = await stack.createUsers(2);
     const open = (token) => PresencePage.open(url, token, topic, { version });

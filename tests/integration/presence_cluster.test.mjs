@@ -141,7 +141,7 @@ test('a PATCH of the nickname reaches all workers', async () => {
   for (const page of pages) assert.deepEqual(page.diary, []);
 });
 
-test('C126, C131, C176: users of a broker that was killed leave in one diff', async () => {
+test('C125, C126, C131, C176: users of a broker that was killed leave in one diff', async () => {
   const extra = await stack.startBroker(settings);
   const victims = [];
   for (let i = 0; i < 5; i++) victims.push(await openPlain(topic, extra.url));

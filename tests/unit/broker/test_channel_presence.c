@@ -163,7 +163,7 @@ static void c106_c109_state_follows_the_reply_and_the_own_entry_comes_once(void 
     expect(&b, DIFF("{" TWO(META("ref:R2")) "}", "{}"));
 }
 
-static void c108_a_state_within_a_batch_is_the_one_before_it(void **state)
+static void c108_c182_a_state_within_a_batch_is_the_one_before_it(void **state)
 {
     (void)state;
     fake_send(&a, JOIN);
@@ -192,7 +192,7 @@ static void c116_without_a_window_every_change_is_told_at_once(void **state)
     fake_expect_nothing(&a);
 }
 
-static void c110_a_second_connection_adds_one_meta(void **state)
+static void c110_c183_a_second_connection_adds_one_meta(void **state)
 {
     (void)state;
     enter_both();
@@ -242,7 +242,7 @@ static void c113_c114_a_leave_is_told_to_the_others_only(void **state)
     fake_expect_nothing(&b);
 }
 
-static void c115_a_rejoin_within_the_window_is_one_diff(void **state)
+static void c115_c181_a_rejoin_within_the_window_is_one_diff(void **state)
 {
     (void)state;
     enter_both();
@@ -266,6 +266,22 @@ static void c116_who_comes_and_goes_within_the_window_is_not_told(void **state)
     pass_window();
     fake_expect_nothing(&a);
     fake_expect_nothing(&b);
+}
+
+static void c117_members_get_the_same_diffs_in_the_same_order(void **state)
+{
+    (void)state;
+    enter_both();
+    for (int i = 0; i < 3; i++) {
+        fake_send(&c, JOIN);
+        pass_window();
+        fake_send(&c, "[\"1\",\"2\",\"room:1\",\"phx_leave\",{}]");
+        pass_window();
+    }
+    assert_int_equal(a.sent_count - a.read, 6);
+    assert_int_equal(b.sent_count - b.read, 6);
+    while (a.read < a.sent_count)
+        assert_string_equal(a.sent[a.read++], b.sent[b.read++]);
 }
 
 static void c102_refs_and_what_the_server_says_cannot_be_forged(void **state)
@@ -502,7 +518,7 @@ static int setup_quiet(void **state)
     "[\"1\",\"2\",\"quiet\",\"phx_reply\",{\"response\":{\"error\":\"" error "\",\"count\":" count \
     ",\"list\":" list "},\"status\":\"ok\"}]"
 
-static void c106_c112_a_channel_that_does_not_track_sees_who_does(void **state)
+static void c106_c112_c179_a_channel_that_does_not_track_sees_who_does(void **state)
 {
     (void)state;
     fake_send(&a, "[\"1\",\"1\",\"quiet\",\"phx_join\",{}]");
@@ -533,14 +549,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(c106_c109_state_follows_the_reply_and_the_own_entry_comes_once),
-        TEST(c108_a_state_within_a_batch_is_the_one_before_it),
+        TEST(c108_c182_a_state_within_a_batch_is_the_one_before_it),
         TEST(c116_without_a_window_every_change_is_told_at_once),
-        TEST(c110_a_second_connection_adds_one_meta),
+        TEST(c110_c183_a_second_connection_adds_one_meta),
         TEST(c111_c112_an_update_is_one_diff_and_replaces_the_meta),
         TEST(c101_c116_a_chain_of_updates_is_told_by_its_ends),
         TEST(c113_c114_a_leave_is_told_to_the_others_only),
-        TEST(c115_a_rejoin_within_the_window_is_one_diff),
+        TEST(c115_c181_a_rejoin_within_the_window_is_one_diff),
         TEST(c116_who_comes_and_goes_within_the_window_is_not_told),
+        TEST(c117_members_get_the_same_diffs_in_the_same_order),
         TEST(c102_refs_and_what_the_server_says_cannot_be_forged),
         TEST(c103_names_of_the_object_prototype_are_refused),
         TEST(c105_metas_are_objects_of_bounded_size),
@@ -551,7 +568,7 @@ int main(void)
         TEST(c180_a_room_that_only_counts_tells_numbers),
         TEST(c129_a_drain_keeps_who_is_sent_away),
         TEST(c129_or_tells_at_once_when_nothing_lingers),
-        cmocka_unit_test_setup_teardown(c106_c112_a_channel_that_does_not_track_sees_who_does,
+        cmocka_unit_test_setup_teardown(c106_c112_c179_a_channel_that_does_not_track_sees_who_does,
                                         setup_quiet, teardown),
     };
     return cmocka_run_group_tests_name("channel_presence", tests, NULL, NULL);

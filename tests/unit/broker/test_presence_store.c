@@ -291,6 +291,22 @@ static void c128_news_of_a_restart_remove_the_old_incarnation(void **state)
     WAIT(seen(&one) == 1);
 }
 
+static void c178_changes_are_told_without_reading(void **state)
+{
+    (void)state;
+    enter(&one);
+    enter(&two);
+    WAIT(seen(&one) == 2 && seen(&two) == 2);
+    uint64_t reads = engine(&one)->stats.reads, deltas = engine(&one)->stats.deltas;
+    for (int i = 0; i < 5; i++) {
+        fake_send(&two.client, "[\"1\",\"2\",\"room:1\",\"update_presence\",{\"n\":1}]");
+        WAIT(engine(&one)->stats.deltas > deltas);
+        deltas = engine(&one)->stats.deltas;
+    }
+    assert_int_equal(engine(&one)->stats.reads, reads);
+    assert_int_equal(engine(&one)->stats.gaps, 0);
+}
+
 /* The only worker was killed, and is back before its lease is over: nobody else could tell. */
 static void c128_a_worker_ends_the_lease_of_its_predecessor(void **state)
 {
@@ -364,6 +380,7 @@ int main(void)
         TEST(entries_of_a_dead_node_are_never_seen),
         TEST(c128_news_of_a_restart_remove_the_old_incarnation),
         TEST(c128_a_worker_ends_the_lease_of_its_predecessor),
+        TEST(c178_changes_are_told_without_reading),
         TEST(c174_junk_is_ignored_and_counted),
         TEST(a_topic_that_cannot_be_read_lets_its_members_in),
     };
