@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { PRESENCE, PhoenixUser, outcome } from '../support/phoenix.mjs';
 import { PhxClient } from '../support/phx.mjs';
 import { PresencePage, publicId, refsOf } from '../support/presence.mjs';
-import { childrenOf, whileFrozen } from '../support/proc.mjs';
+import { childrenOf, signal, whileFrozen } from '../support/proc.mjs';
 import { startWire } from '../support/redis.mjs';
 import { startStack } from '../support/stack.mjs';
 import { after, eventually, test } from '../support/testing.mjs';
@@ -288,11 +288,19 @@ test('C127, C132: a broker cut off from Redis, and back', async () => {
 const misdeeds = {
   async killWorker(dice) {
     const workers = stack.brokerPids.flatMap(childrenOf);
-    if (workers.length > 0) process.kill(workers[dice(workers.length)], 'SIGKILL');
+    if (workers.length > 0) signal(workers[dice(workers.length)], 'SIGKILL');
   },
   async killBroker(dice) {
-    process.kill(stack.brokerPids[dice(stack.brokerPids.length)], 'SIGKILL');
-    await eventually('it runs again', async () => (await stack.refresh()).brokerPids.length === 3, 15_000);
+    const victim = stack.brokerPids[dice(stack.brokerPids.length)];
+    signal(victim, 'SIGKILL');
+    await eventually(
+      'another one runs in its place',
+      async () => {
+        const { brokerPids } = await stack.refresh();
+        return brokerPids.length === 3 && !brokerPids.includes(victim);
+      },
+      15_000,
+    );
   },
   async pauseWorker(dice) {
     const workers = stack.brokerPids.flatMap(childrenOf);

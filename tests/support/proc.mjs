@@ -77,7 +77,7 @@ function freeze(pid, frozen) {
 }
 
 /** False when the process has ended meanwhile. */
-function signal(pid, name) {
+export function signal(pid, name) {
   try {
     return process.kill(pid, name);
   } catch (error) {
