@@ -26,7 +26,7 @@ struct ws_transport {
     struct broker *broker;
     struct lws_context *context;
     struct lws_vhost *vhost;
-    EVP_MD *sha1; /* looked up once: that costs more than the digest */
+    EVP_MD *sha1; /* NULL until the first client, see get_sha1 */
 };
 
 struct connection {
@@ -181,8 +181,6 @@ struct ws_transport *ws_transport_open(struct broker *b)
     void *loops[] = {b->loop};
     struct ws_transport *wt = tk_xcalloc(1, sizeof(*wt));
     wt->broker = b;
-    wt->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
-    tk_assert(wt->sha1);
     lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
@@ -219,6 +217,18 @@ void ws_transport_close(struct ws_transport *wt)
     free(wt);
 }
 
+/*
+ * Looked up once, because that costs more than the digest; and not before it is needed, because it
+ * maps 2 MB of OpenSSL into a worker that may be idle.
+ */
+static const EVP_MD *get_sha1(struct ws_transport *wt)
+{
+    if (!wt->sha1)
+        wt->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    tk_assert(wt->sha1);
+    return wt->sha1;
+}
+
 /* RFC 6455, 4.2.2. The key was checked to be short (upgrade.c). */
 static void write_accept(struct tk_buf *out, const EVP_MD *sha1, struct tk_slice key)
 {
@@ -237,13 +247,13 @@ static void write_accept(struct tk_buf *out, const EVP_MD *sha1, struct tk_slice
 
 /* The first bytes on a connection that has sent nothing yet: the kernel takes them whole or not at
  * all. */
-static bool send_switching_protocols(const struct ws_transport *wt, int fd,
+static bool send_switching_protocols(struct ws_transport *wt, int fd,
                                      const struct upgrade_request *request)
 {
     struct tk_buf response = {0};
     tk_buf_append_str(&response, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
                                  "Upgrade: websocket\r\nSec-WebSocket-Accept: ");
-    write_accept(&response, wt->sha1, request->key);
+    write_accept(&response, get_sha1(wt), request->key);
     tk_buf_append_str(&response, request->offers_phoenix_protocol
                                      ? "\r\nSec-WebSocket-Protocol: phoenix\r\n\r\n"
                                      : "\r\n\r\n");

@@ -69,6 +69,8 @@ function revision() {
   }
 }
 
+const REVISION = revision(); // what runs, whatever happens to the working copy meanwhile
+
 function section({ name, title, targets, lines, seconds, othersCores, stolenCores }) {
   const when = new Date().toISOString().slice(0, 10);
   const busy = `other programs used ${othersCores.toFixed(2)} cores meanwhile`;
@@ -76,7 +78,7 @@ function section({ name, title, targets, lines, seconds, othersCores, stolenCore
   const rows = targets.map((target) => `${targetRow(name, target)}\n`).join('');
   return `## ${name}
 
-${title[0].toUpperCase()}${title.slice(1)}. ${when}, ${revision()}, ${machine()}; ${Math.round(seconds)} s,
+${title[0].toUpperCase()}${title.slice(1)}. ${when}, ${REVISION}, ${machine()}; ${Math.round(seconds)} s,
 ${busy}${stolen}.
 
 ${rows ? `${TABLE_HEAD}${rows}\n` : ''}\`\`\`text
