@@ -134,14 +134,15 @@ test('H103: many at once make one user; those that came too early are told so', 
 
 test('H103: a key whose first request is still running is 409', async () => {
   const lock = createHash('sha256').update('still-running').digest().readBigInt64BE();
-  const held = stack.sql(`select pg_advisory_lock(${lock}); select pg_sleep(1);`);
-  await eventually('the lock is held', async () => {
-    return Number(await stack.sql(`select count(*) from pg_locks where locktype = 'advisory'`)) === 1;
-  });
+  const locks = async () => Number(await stack.sql(`select count(*) from pg_locks where locktype = 'advisory'`));
+  const other = stack.sql(`select pg_advisory_lock(${lock}); select pg_sleep(60);`).catch(() => 'terminated');
+  await eventually('the lock is held', async () => (await locks()) === 1);
   const answer = await register({}, { 'Idempotency-Key': 'still-running' });
   assertErrors(answer, 409, ['Conflict']);
   assert.deepEqual(answer.json.errors[0].source, { header: 'Idempotency-Key' });
-  await held;
+  await stack.sql(`select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'`);
+  assert.equal(await other, 'terminated');
+  await eventually('the lock is free', async () => (await locks()) === 0);
   assert.equal((await register({}, { 'Idempotency-Key': 'still-running' })).status, 201);
 });
 
