@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "broker/broker.h"
+#include "broker/reason.h"
 #include "common/envelope.h"
 
 #define NODE_KEY_MAX (NODE_ID_MAX + 16)
@@ -160,8 +161,13 @@ static void send_command(struct broker *b, redis_reply_fn fn, void *arg, size_t 
 static void on_looked(void *arg, const redisReply *reply)
 {
     struct broker *b = arg;
-    if (!b->node.is_running || !reply || reply->type != REDIS_REPLY_INTEGER)
+    if (!b->node.is_running || !reply)
         return;
+    if (reply->type != REDIS_REPLY_INTEGER) {
+        tk_log_error("redis does not tell about the node's lease reason=\"%s\"",
+                     REASON(reply->type == REDIS_REPLY_ERROR ? reply->str : "odd reply"));
+        return;
+    }
     if (reply->integer == 0)
         presence_on_lease_lost(&b->presence.engine);
     write_entry(b);

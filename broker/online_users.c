@@ -37,6 +37,24 @@ static void set_nickname(struct online_user *user, struct tk_slice nickname)
     user->nickname = nickname.ptr ? tk_xstrndup(nickname.ptr, nickname.len) : NULL;
 }
 
+static void rename_user(struct online_user *user, struct tk_slice nickname)
+{
+    set_nickname(user, nickname);
+    for (struct session *s = user->sessions; s; s = s->user_next)
+        session_refresh_presence(s);
+}
+
+static struct tk_slice slice_or_null(const char *text)
+{
+    return text ? tk_slice_str(text) : tk_slice(NULL, 0);
+}
+
+static bool is_renamed(const struct online_user *user, struct tk_slice nickname)
+{
+    struct tk_slice known = slice_or_null(user->nickname);
+    return !known.ptr != !nickname.ptr || !tk_slice_eq(known, nickname);
+}
+
 void online_users_add(struct online_users *users, struct session *s, const struct tk_uuid *id,
                       const char *nickname)
 {
@@ -44,8 +62,10 @@ void online_users_add(struct online_users *users, struct session *s, const struc
     if (!user) {
         user = tk_xcalloc(1, sizeof(*user));
         user->id = *id;
-        set_nickname(user, nickname ? tk_slice_str(nickname) : tk_slice(NULL, 0));
+        set_nickname(user, slice_or_null(nickname));
         tk_map_put(&users->map, user);
+    } else if (is_renamed(user, slice_or_null(nickname))) {
+        rename_user(user, slice_or_null(nickname)); /* the event was lost with the link to Redis */
     }
     s->user = user;
     s->user_prev = NULL;
@@ -85,9 +105,7 @@ void online_users_on_event(struct broker *b, const struct tk_user_event *event)
     if (!user)
         return;
     if (event->kind == TK_USER_CREATED || event->kind == TK_USER_UPDATED) {
-        set_nickname(user, event->nickname);
-        for (struct session *s = user->sessions; s; s = s->user_next)
-            session_refresh_presence(s);
+        rename_user(user, event->nickname);
         return;
     }
     for (struct session *s = user->sessions; s; s = s->user_next)

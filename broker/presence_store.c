@@ -16,6 +16,7 @@
 
 #include "broker/broker.h"
 #include "broker/channel_presence.h"
+#include "broker/reason.h"
 #include "common/envelope.h"
 #include "common/tk_json.h"
 
@@ -211,15 +212,31 @@ static bool keep_if_sent(struct request *r, bool is_sent)
     return is_sent;
 }
 
-/* Of what EXEC answers. */
-static bool has_worked(const redisReply *reply)
+/* An error, or the first one in what EXEC answers; NULL: there is none. */
+static const char *error_in(const redisReply *reply)
 {
-    if (!reply || reply->type != REDIS_REPLY_ARRAY)
-        return false;
-    for (size_t i = 0; i < reply->elements; i++)
+    if (reply->type == REDIS_REPLY_ERROR)
+        return reply->str;
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
         if (reply->element[i]->type == REDIS_REPLY_ERROR)
-            return false;
-    return true;
+            return reply->element[i]->str;
+    return NULL;
+}
+
+/* What Redis refuses is tried again, so it is told once a minute. NULL: the link was lost. */
+static bool is_refused(struct broker *b, const redisReply *reply)
+{
+    uint64_t suppressed;
+    const char *why = reply ? error_in(reply) : NULL;
+    if (why && tk_log_allow(&b->presence.refused_log, b->now_ms, &suppressed))
+        tk_log_error("redis refuses presence reason=\"%s\" more=%" PRIu64, REASON(why), suppressed);
+    return !reply || why;
+}
+
+/* Of what EXEC answers. */
+static bool has_worked(struct broker *b, const redisReply *reply)
+{
+    return !is_refused(b, reply) && reply->type == REDIS_REPLY_ARRAY;
 }
 
 /*
@@ -229,7 +246,7 @@ static bool has_worked(const redisReply *reply)
 static void on_written(void *arg, const redisReply *reply)
 {
     struct request *r = arg;
-    presence_on_written(engine_of(r), name_of(r), r->number, has_worked(reply));
+    presence_on_written(engine_of(r), name_of(r), r->number, has_worked(r->broker, reply));
     free(r);
 }
 
@@ -263,8 +280,9 @@ static void on_touched(void *arg, const redisReply *reply)
 {
     struct request *r = arg;
     bool is_expired = false;
-    for (size_t i = 0; has_worked(reply) && i < reply->elements; i++)
-        is_expired |= reply->element[i]->integer == 0;
+    if (has_worked(r->broker, reply))
+        for (size_t i = 0; i < reply->elements; i++)
+            is_expired |= reply->element[i]->integer == 0;
     if (is_expired)
         presence_on_expired(engine_of(r), name_of(r));
     free(r);
@@ -301,14 +319,14 @@ static void scan(struct request *r, struct tk_slice cursor)
 
 static bool is_scan_reply(const redisReply *reply)
 {
-    return reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
            is_string(reply->element[0]) && is_pairs(reply->element[1]);
 }
 
 static void on_entries(void *arg, const redisReply *reply)
 {
     struct request *r = arg;
-    if (!is_scan_reply(reply)) {
+    if (is_refused(r->broker, reply) || !is_scan_reply(reply)) {
         end_read(r, false);
         return;
     }
@@ -333,7 +351,7 @@ static void take_seqs(const struct request *r, const redisReply *pairs)
 static void on_seqs(void *arg, const redisReply *reply)
 {
     struct request *r = arg;
-    if (!reply || !is_pairs(reply)) {
+    if (is_refused(r->broker, reply) || !is_pairs(reply)) {
         end_read(r, false);
         return;
     }
@@ -345,7 +363,7 @@ static void on_seqs(void *arg, const redisReply *reply)
 static void on_probe(void *arg, const redisReply *reply)
 {
     struct request *r = arg;
-    bool ok = has_worked(reply) && reply->elements == 2 && is_pairs(reply->element[0]) &&
+    bool ok = has_worked(r->broker, reply) && reply->elements == 2 && is_pairs(reply->element[0]) &&
               reply->element[1]->type == REDIS_REPLY_INTEGER;
     if (ok) {
         take_seqs(r, reply->element[0]);
@@ -378,9 +396,10 @@ static void on_lease(void *arg, const redisReply *reply)
 {
     struct request *r = arg;
     uint64_t floor = 0;
+    bool is_known = !is_refused(r->broker, reply);
     bool is_alive =
-        reply && is_string(reply) && !presence_wire_parse_number(text_of(reply), &floor);
-    if (is_alive || (reply && reply->type == REDIS_REPLY_NIL))
+        is_known && is_string(reply) && !presence_wire_parse_number(text_of(reply), &floor);
+    if (is_alive || (is_known && reply->type == REDIS_REPLY_NIL))
         presence_on_lease(engine_of(r), name_of(r), is_alive, floor);
     free(r);
 }

@@ -20,6 +20,7 @@ struct presence_store {
     struct tk_buf text;       /* scratch */
     uint64_t malformed_logged;
     struct tk_log_limit malformed_log;
+    struct tk_log_limit refused_log;
 };
 
 /* Uses b->settings, b->now_ms and, when it is there, b->redis; b->node may be filled in later. */

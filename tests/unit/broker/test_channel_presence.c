@@ -382,6 +382,21 @@ static void a_new_nickname_is_told_in_every_room(void **state)
     fake_expect_nothing(&b);
 }
 
+/* While Redis is away nobody tells of a new nickname; the user's next connection brings it. */
+static void a_nickname_that_nobody_told_of_is_found_out(void **state)
+{
+    struct tk_uuid id = fake_user(1);
+    struct online_user *user = online_users_find(&fb.broker.users, &id);
+    (void)state;
+    enter_both();
+    free(user->nickname);
+    user->nickname = tk_xstrdup("an old one");
+    fake_client_fini(&c);
+    fake_connect(&c, &fb, PHX_V2, 1);
+    pass_window();
+    expect(&b, DIFF("{" ONE(META("ref:R1,prev:R2")) "}", "{" ONE(META("ref:R2")) "}"));
+}
+
 static void a_v1_client_gets_its_own_encoding(void **state)
 {
     (void)state;
@@ -563,6 +578,7 @@ int main(void)
         TEST(c105_metas_are_objects_of_bounded_size),
         TEST(c105_a_user_and_a_room_have_limits),
         TEST(a_new_nickname_is_told_in_every_room),
+        TEST(a_nickname_that_nobody_told_of_is_found_out),
         TEST(a_v1_client_gets_its_own_encoding),
         TEST(c118_a_large_state_is_encoded_once_and_shared),
         TEST(c180_a_room_that_only_counts_tells_numbers),
