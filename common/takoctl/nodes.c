@@ -82,42 +82,41 @@ static void write_seconds(struct cell *cell, int64_t ms, const char *unknown)
         snprintf(cell->text, sizeof(cell->text), "%s", unknown);
 }
 
-/* node is NULL for the heading. */
-static void write_row(const struct node_entry *node, struct cell cells[COLUMNS])
+static void write_text(struct cell *cell, const char *text)
 {
-    size_t size = sizeof(cells[0].text);
-
-    snprintf(cells[0].text, size, "%s", node != NULL ? TK_ESCAPE(node->id) : "NODE");
-    for (size_t c = 0; c < TK_ARRAY_LEN(columns); c++) {
-        struct tk_slice text =
-            node != NULL ? node->text[columns[c].field] : tk_slice_str(columns[c].title);
-        snprintf(cells[c + 1].text, size, "%s", text.ptr != NULL ? TK_ESCAPE(text) : "-");
-    }
-    if (node != NULL) {
-        write_seconds(&cells[COLUMNS - 2], node_entry_age_ms(node), "-");
-        write_seconds(&cells[COLUMNS - 1], node->lease_ms, "none");
-    } else {
-        snprintf(cells[COLUMNS - 2].text, size, "AGE");
-        snprintf(cells[COLUMNS - 1].text, size, "LEASE");
-    }
+    snprintf(cell->text, sizeof(cell->text), "%s", text);
 }
 
-static void measure(const struct node_entry *node, int widths[COLUMNS])
+static void write_heading(struct cell cells[COLUMNS])
 {
-    struct cell cells[COLUMNS];
+    write_text(&cells[0], "NODE");
+    for (size_t c = 0; c < TK_ARRAY_LEN(columns); c++)
+        write_text(&cells[c + 1], columns[c].title);
+    write_text(&cells[COLUMNS - 2], "AGE");
+    write_text(&cells[COLUMNS - 1], "LEASE");
+}
 
-    write_row(node, cells);
+static void write_node(const struct node_entry *node, struct cell cells[COLUMNS])
+{
+    write_text(&cells[0], TK_ESCAPE(node->id));
+    for (size_t c = 0; c < TK_ARRAY_LEN(columns); c++) {
+        struct tk_slice text = node->text[columns[c].field];
+        write_text(&cells[c + 1], text.ptr != NULL ? TK_ESCAPE(text) : "-");
+    }
+    write_seconds(&cells[COLUMNS - 2], node_entry_age_ms(node), "-");
+    write_seconds(&cells[COLUMNS - 1], node->lease_ms, "none");
+}
+
+static void measure(const struct cell cells[COLUMNS], int widths[COLUMNS])
+{
     for (size_t c = 0; c < COLUMNS; c++) {
         int width = (int)strlen(cells[c].text);
         widths[c] = width > widths[c] ? width : widths[c];
     }
 }
 
-static void print_row(const struct node_entry *node, const int widths[COLUMNS])
+static void print_row(const struct cell cells[COLUMNS], const int widths[COLUMNS])
 {
-    struct cell cells[COLUMNS];
-
-    write_row(node, cells);
     for (size_t c = 0; c + 1 < COLUMNS; c++)
         printf("%-*s  ", widths[c], cells[c].text);
     printf("%s\n", cells[COLUMNS - 1].text);
@@ -125,18 +124,25 @@ static void print_row(const struct node_entry *node, const int widths[COLUMNS])
 
 static void print_table(const struct node_list *list)
 {
+    struct cell cells[COLUMNS];
     int widths[COLUMNS] = {0};
 
     if (list->count == 0) {
         printf("no broker is running, or none is connected to this Redis\n");
         return;
     }
-    measure(NULL, widths);
-    for (size_t i = 0; i < list->count; i++)
-        measure(list->items[i], widths);
-    print_row(NULL, widths);
-    for (size_t i = 0; i < list->count; i++)
-        print_row(list->items[i], widths);
+    write_heading(cells);
+    measure(cells, widths);
+    for (size_t i = 0; i < list->count; i++) {
+        write_node(list->items[i], cells);
+        measure(cells, widths);
+    }
+    write_heading(cells);
+    print_row(cells, widths);
+    for (size_t i = 0; i < list->count; i++) {
+        write_node(list->items[i], cells);
+        print_row(cells, widths);
+    }
 }
 
 static int run_nodes(const struct ctl *ctl, const struct ctl_arguments *arguments)

@@ -168,6 +168,7 @@ test('nodes: entries of any content are shown, and harm nobody', async () => {
   });
 
   const { stdout } = await takoctl(['nodes'], { REDIS_URL: redis.url });
+  assert.match(stdout, /^NODE +BROKER +WORKER .* QUEUE PEAK +REDIS PEAK +VERSION +AGE +LEASE$/m);
   assert.match(stdout, /^b\/9@abc +b +9 +4711 +4000 +draining +3 +2 +10 +11 +1\.0 +\d+\.\ds +\d+\.\ds$/m);
   assert.match(stdout, /^z\\x1b\[2J +z\\x0a +- +1e3 +-1 /m);
 });
