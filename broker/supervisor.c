@@ -16,6 +16,7 @@
 
 #include "broker/listener.h"
 #include "broker/worker.h"
+#include "common/tk_clock.h"
 #include "common/tk_log.h"
 
 #define SOON_MS            10000 /* a worker that lived shorter failed to serve */
@@ -43,9 +44,7 @@ struct supervisor {
 
 static uint64_t now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)tk_clock_ms();
 }
 
 static void run_worker(const struct supervisor *sv, int index, pid_t parent)

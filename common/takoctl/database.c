@@ -5,19 +5,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "common/tk_clock.h"
 #include "common/tk_log.h"
 
 #define CONNECT_TIMEOUT_S "10"
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* libpq's messages end in a line end, which is not wanted here. */
 static enum tk_err fail(struct database_failure *failure, enum tk_err err, const char *text)
@@ -80,7 +72,7 @@ static enum tk_err wait_for(const PGconn *conn, short events, int64_t deadline)
     struct pollfd fd = {.fd = PQsocket(conn), .events = events};
 
     for (;;) {
-        int64_t left = deadline - now_ms();
+        int64_t left = deadline - tk_clock_ms();
         if (left <= 0)
             return TK_ETIMEOUT;
         int ready = poll(&fd, 1, left > INT32_MAX ? INT32_MAX : (int)left);
@@ -148,7 +140,7 @@ static enum tk_err collect(PGconn *conn, int64_t deadline, PGresult **last,
 enum tk_err database_run(PGconn *conn, const char *sql, int params, const char *const *values,
                          int timeout_ms, PGresult **result, struct database_failure *failure)
 {
-    int64_t deadline = now_ms() + timeout_ms;
+    int64_t deadline = tk_clock_ms() + timeout_ms;
     PGresult *last = NULL;
     enum tk_err err = TK_EUNAVAIL;
 

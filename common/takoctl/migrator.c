@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "common/tk_clock.h"
+
 /* The advisory lock: an arbitrary number that is tako's, "tako" in ASCII. */
 #define LOCK_KEY "1952541551"
 
@@ -83,17 +85,9 @@ struct wait {
     int64_t tell_ms;
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static struct wait wait_begin(const struct migrator *m)
 {
-    int64_t now = now_ms();
+    int64_t now = tk_clock_ms();
 
     return (struct wait){.give_up_ms = now + m->wait_ms, .tell_ms = now};
 }
@@ -138,7 +132,7 @@ static enum tk_err wait_once(const struct migrator *m, struct wait *wait, const 
 {
     const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
     char whom[512], line[640];
-    int64_t now = now_ms();
+    int64_t now = tk_clock_ms();
     bool is_over = now >= wait->give_up_ms;
 
     if (is_over || now >= wait->tell_ms) {
@@ -302,7 +296,7 @@ static enum tk_err apply_outside(const struct migrator *m, const struct migratio
 static enum tk_err apply(const struct migrator *m, const struct migration *migration,
                          struct database_failure *failure)
 {
-    int64_t start = now_ms();
+    int64_t start = tk_clock_ms();
     char line[256];
     enum tk_err err = migration->is_outside_transaction ? apply_outside(m, migration, failure)
                                                         : apply_inside(m, migration, failure);
@@ -313,7 +307,7 @@ static enum tk_err apply(const struct migrator *m, const struct migration *migra
                     cause.text, cause.sqlstate[0] != '\0' ? "\nSQLSTATE " : "", cause.sqlstate);
     }
     snprintf(line, sizeof(line), "applied %" PRId64 " %s (%lld ms)", migration->version,
-             migration->name, (long long)(now_ms() - start));
+             migration->name, (long long)(tk_clock_ms() - start));
     m->on_done(m->arg, line);
     return TK_OK;
 }

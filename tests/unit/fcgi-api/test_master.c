@@ -10,11 +10,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "common/tk_clock.h"
 #include "common/tk_log.h"
 #include "fcgi-api/master.h"
 
@@ -22,14 +22,6 @@
 
 static int starts[2]; /* a pipe: one pid per worker that started */
 static pid_t master_pid;
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void report_start(void)
 {
@@ -97,10 +89,10 @@ static pid_t next_start(int timeout_ms)
 static bool all_gone(void)
 {
     struct pollfd fd = {.fd = starts[0], .events = POLLIN};
-    int64_t deadline = now_ms() + PATIENCE_MS;
+    int64_t deadline = tk_clock_ms() + PATIENCE_MS;
     pid_t pid;
 
-    while (now_ms() < deadline) {
+    while (tk_clock_ms() < deadline) {
         if (poll(&fd, 1, 100) > 0 && read(starts[0], &pid, sizeof(pid)) == 0)
             return true;
     }
@@ -147,11 +139,11 @@ static void a_killed_worker_is_replaced(void **state)
 /* At once, then after 100, 200, 400 ms and so on: no busy loop. */
 static void a_worker_that_keeps_dying_is_slowed_down(void **state)
 {
-    int64_t start = now_ms();
+    int64_t start = tk_clock_ms();
     int count = 0;
 
     start_master(end_at_once, 1, PATIENCE_MS);
-    while (next_start(1000) != 0 && now_ms() - start < 1000)
+    while (next_start(1000) != 0 && tk_clock_ms() - start < 1000)
         count++;
     assert_in_range(count, 3, 6);
     kill(master_pid, SIGTERM);

@@ -7,21 +7,13 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "common/tk_clock.h"
 #include "common/tk_log.h"
 #include "fcgi-api/user_events.h"
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static struct user_events *events_for(const char *url)
 {
@@ -43,11 +35,11 @@ static void bad_addresses_are_refused(void **state)
 static void nobody_there(void **state)
 {
     struct user_events *events = events_for("unix:///nonexistent/redis.sock");
-    int64_t start = now_ms();
+    int64_t start = tk_clock_ms();
 
     for (int i = 0; i < 1000; i++)
         user_events_publish(events, TK_SLICE("{}"));
-    assert_true(now_ms() - start < 500);
+    assert_true(tk_clock_ms() - start < 500);
     user_events_free(events);
 }
 
@@ -65,10 +57,10 @@ static void somebody_who_does_not_answer(void **state)
     snprintf(url, sizeof(url), "unix://%s/s", folder);
 
     struct user_events *events = events_for(url);
-    int64_t start = now_ms();
+    int64_t start = tk_clock_ms();
     for (int i = 0; i < 1000; i++)
         user_events_publish(events, TK_SLICE("{}"));
-    assert_in_range(now_ms() - start, 50, 900);
+    assert_in_range(tk_clock_ms() - start, 50, 900);
     user_events_free(events);
     close(fd);
     unlink(address.sun_path);
