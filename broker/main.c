@@ -18,45 +18,62 @@ static const char usage[] =
 static const char name_characters[] =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
-static bool check(const struct broker_settings *settings)
+static enum tk_err check_node_name(const char *name)
 {
-    enum tk_log_level level;
-    if (tk_log_level_parse(settings->log_level, &level)) {
-        fputs("TAKO_LOG_LEVEL: must be error, warn, info or debug\n", stderr);
-        return false;
+    if (!name || strspn(name, name_characters) == strlen(name))
+        return TK_OK;
+    fputs("tako-broker: TAKO_NODE: may have letters, digits, '.', '_' and '-' only\n", stderr);
+    return TK_EINVAL;
+}
+
+static enum tk_err check_origins(const struct tk_string_list *origins)
+{
+    enum tk_err err = TK_OK;
+    for (size_t i = 0; i < origins->count; i++) {
+        struct tk_slice rule = tk_slice_str(origins->items[i]);
+        if (origin_rule_is_valid(rule))
+            continue;
+        fprintf(stderr,
+                "tako-broker: TAKO_SOCKET_ORIGINS: \"%s\" is not of the form https://host, //host "
+                "or //*.host:port, without a path\n",
+                TK_ESCAPE(rule));
+        err = TK_EINVAL;
     }
-    if (settings->node_name &&
-        strspn(settings->node_name, name_characters) != strlen(settings->node_name)) {
-        fputs("TAKO_NODE: may have letters, digits, '.', '_' and '-' only\n", stderr);
-        return false;
-    }
-    for (size_t i = 0; i < settings->origins.count; i++)
-        if (!origin_rule_is_valid(tk_slice_str(settings->origins.items[i]))) {
-            fprintf(stderr,
-                    "TAKO_SOCKET_ORIGINS: %s is not of the form https://host, //host or "
-                    "//*.host:port, without a path\n",
-                    settings->origins.items[i]);
-            return false;
-        }
+    return err;
+}
+
+static enum tk_err check(const void *loaded)
+{
+    const struct broker_settings *settings = loaded;
+    enum tk_err name = check_node_name(settings->node_name);
+    enum tk_err origins = check_origins(&settings->origins);
+    return name ? name : origins;
+}
+
+static int run(const struct broker_settings *settings)
+{
+    enum tk_log_level level = TK_LOG_INFO;
+    (void)!tk_log_level_parse(settings->log_level, &level); /* checked while loading */
     tk_log_init(level, "broker");
-    return true;
+    return supervisor_run(settings);
 }
 
 int main(int argc, char **argv)
 {
     struct broker_settings settings = {0};
     int status = EXIT_FAILURE;
-    if (tk_settings_command_line(&broker_settings_table, sizeof(settings), usage, argc, argv,
+    if (tk_settings_command_line(&broker_settings_table, sizeof(settings), check, usage, argc, argv,
                                  &status))
         return status;
     if (argc > 1) {
         fprintf(stderr, "tako-broker: unknown option\n%s", usage);
         return 2;
     }
-    if (tk_settings_load(&broker_settings_table, (tk_getenv_fn)getenv, &settings, stderr))
+    if (tk_settings_load(&broker_settings_table, tk_settings_getenv, &settings, stderr) ||
+        check(&settings))
         fputs("tako-broker --help lists every setting.\n", stderr);
-    else if (check(&settings))
-        status = supervisor_run(&settings);
+    else
+        status = run(&settings);
     tk_settings_free(&broker_settings_table, &settings);
     return status;
 }

@@ -145,6 +145,11 @@ static const parse_fn parsers[] = {
     [TK_SETTING_REDIS_URL] = parse_redis_url,
 };
 
+const char *tk_settings_getenv(const char *name)
+{
+    return getenv(name);
+}
+
 /* An empty value counts as unset: "NAME=" in an environment file is how one leaves it open. */
 static const char *value_of(const struct tk_setting *row, tk_getenv_fn env)
 {

@@ -47,6 +47,9 @@ struct tk_settings_table {
 
 typedef const char *(*tk_getenv_fn)(const char *name);
 
+/* The environment of the process. */
+const char *tk_settings_getenv(const char *name);
+
 /*
  * Fills out from the environment; an empty value counts as unset. Every bad value is reported on
  * errors (one line: name, what is wrong, what would be right; secrets not quoted) before TK_EINVAL
@@ -72,13 +75,21 @@ void tk_settings_print_values(const struct tk_settings_table *table, const void 
 void tk_settings_print_example(const struct tk_settings_table *table, FILE *to);
 
 /*
- * The command line that every tako program shares. Handles --help, --version, --check-config and
- * --env-example (prints them, or loads the settings into a throwaway copy of `size` bytes) and
- * returns true with the exit status in *status: 0, or 2 for settings that are not valid. False when
- * none of them was given; other words are the program's.
+ * What the rows cannot tell of settings that were loaded, as the program finds it out when it
+ * starts. Says what is wrong on stderr.
  */
-bool tk_settings_command_line(const struct tk_settings_table *table, size_t size, const char *usage,
-                              int argc, char **argv, int *status);
+typedef enum tk_err (*tk_settings_check_fn)(const void *settings);
+
+/*
+ * The command line that every tako program shares. Handles --help, --version, --check-config and
+ * --env-example (prints them, or loads the settings into a throwaway copy of `size` bytes and lets
+ * check, unless it is NULL, have a look) and returns true with the exit status in *status: 0, or 2
+ * for settings that are not valid. False when none of them was given; other words are the
+ * program's.
+ */
+bool tk_settings_command_line(const struct tk_settings_table *table, size_t size,
+                              tk_settings_check_fn check, const char *usage, int argc, char **argv,
+                              int *status);
 
 /* Rows that several programs share, so that name, default and help stand once. */
 #define TK_SETTING_ROW_DATABASE_URL(type)                                                          \
@@ -86,8 +97,7 @@ bool tk_settings_command_line(const struct tk_settings_table *table, size_t size
         "DATABASE_URL", TK_SETTING_DATABASE_URL, TK_SETTING_SECRET | TK_SETTING_REQUIRED,          \
             offsetof(type, database_url), NULL, 0, 0,                                              \
             "PostgreSQL, as postgres://user:password@host/database (postgresql:// and ecto:// "    \
-            "are "                                                                                 \
-            "the same; a unix socket is postgres:///database?host=/run/postgresql)."               \
+            "are the same; a unix socket is postgres:///database?host=/run/postgresql)."           \
     }
 #define TK_SETTING_ROW_REDIS_URL(type)                                                             \
     {                                                                                              \

@@ -118,16 +118,14 @@ void tk_settings_print_example(const struct tk_settings_table *table, FILE *to)
     }
 }
 
-static const char *getenv_plain(const char *name)
-{
-    return getenv(name);
-}
-
-static int check_config(const struct tk_settings_table *table, size_t size)
+static int check_config(const struct tk_settings_table *table, size_t size,
+                        tk_settings_check_fn check)
 {
     void *settings = tk_xcalloc(1, size);
-    enum tk_err err = tk_settings_load(table, getenv_plain, settings, stderr);
+    enum tk_err err = tk_settings_load(table, tk_settings_getenv, settings, stderr);
 
+    if (!err && check != NULL)
+        err = check(settings);
     if (!err)
         tk_settings_print_values(table, settings, stdout);
     tk_settings_free(table, settings);
@@ -135,8 +133,9 @@ static int check_config(const struct tk_settings_table *table, size_t size)
     return err ? 2 : 0;
 }
 
-bool tk_settings_command_line(const struct tk_settings_table *table, size_t size, const char *usage,
-                              int argc, char **argv, int *status)
+bool tk_settings_command_line(const struct tk_settings_table *table, size_t size,
+                              tk_settings_check_fn check, const char *usage, int argc, char **argv,
+                              int *status)
 {
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
@@ -156,7 +155,7 @@ bool tk_settings_command_line(const struct tk_settings_table *table, size_t size
             return true;
         }
         if (strcmp(word, "--check-config") == 0) {
-            *status = check_config(table, size);
+            *status = check_config(table, size, check);
             return true;
         }
     }

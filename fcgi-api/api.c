@@ -31,7 +31,8 @@ static enum tk_err load_word_list(struct api *api)
 
     if (err == TK_OK)
         return TK_OK;
-    tk_log_write(api->settings->dev ? TK_LOG_WARN : TK_LOG_ERROR, "TAKO_PROFANITY_FILE: %s", why);
+    tk_log_write(api->settings->dev ? TK_LOG_WARN : TK_LOG_ERROR,
+                 "TAKO_PROFANITY_FILE: %s; none does without a list", why);
     return api->settings->dev ? TK_OK : err;
 }
 

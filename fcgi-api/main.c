@@ -70,6 +70,15 @@ static int run_server(const struct gateway *gateway, struct listen_socket *socke
     return status;
 }
 
+static enum tk_err read_socket_mode(const struct api_settings *settings, mode_t *mode)
+{
+    enum tk_err err = api_socket_mode(settings->socket_mode, mode);
+
+    if (err)
+        tk_log_error("TAKO_API_SOCKET_MODE: must be octal permissions such as 0660");
+    return err;
+}
+
 static int listen_and_run(const struct gateway *gateway)
 {
     const struct api_settings *settings = gateway->api->settings;
@@ -77,10 +86,8 @@ static int listen_and_run(const struct gateway *gateway)
     const char *why = NULL;
     mode_t mode;
 
-    if (api_socket_mode(settings->socket_mode, &mode)) {
-        tk_log_error("TAKO_API_SOCKET_MODE: must be octal permissions such as 0660");
+    if (read_socket_mode(settings, &mode))
         return EXIT_FAILURE;
-    }
     if (listen_socket_open(settings->listen, mode, &socket, &why)) {
         tk_log_error("cannot listen on %s: %s", TK_ESCAPE(tk_slice_str(settings->listen)), why);
         return EXIT_FAILURE;
@@ -138,6 +145,20 @@ static int run_with(const struct api_settings *settings, const struct start *sta
     return status;
 }
 
+/* Everything that is made of the settings at start, for --check-config. */
+static enum tk_err try_settings(const void *loaded)
+{
+    const struct api_settings *settings = loaded;
+    struct api api;
+    mode_t mode;
+
+    start_log(settings, "api");
+    enum tk_err bad_mode = read_socket_mode(settings, &mode);
+    enum tk_err err = api_init(&api, settings);
+    api_fini(&api);
+    return bad_mode ? bad_mode : err;
+}
+
 /* --listen ADDRESS or --listen=ADDRESS; false when the command line makes no sense. */
 static bool read_command_line(int argc, char **argv, const char **listen_address)
 {
@@ -155,14 +176,9 @@ static bool read_command_line(int argc, char **argv, const char **listen_address
     return true;
 }
 
-static const char *environment(const char *name)
-{
-    return getenv(name);
-}
-
 static enum tk_err load_settings(struct api_settings *settings, const char *listen_address)
 {
-    enum tk_err err = tk_settings_load(&api_settings_table, environment, settings, stderr);
+    enum tk_err err = tk_settings_load(&api_settings_table, tk_settings_getenv, settings, stderr);
 
     if (err)
         return err;
@@ -213,7 +229,8 @@ int main(int argc, char **argv)
      */
     if (has_gateway)
         argc = 1;
-    if (tk_settings_command_line(&api_settings_table, sizeof(settings), usage, argc, argv, &status))
+    if (tk_settings_command_line(&api_settings_table, sizeof(settings), try_settings, usage, argc,
+                                 argv, &status))
         return status;
     if (!read_command_line(argc, argv, &listen_address)) {
         fputs(usage, stderr);

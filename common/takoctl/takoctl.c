@@ -90,11 +90,6 @@ static const struct ctl_command *find_command(int argc, const char *const *argv,
     return NULL;
 }
 
-static const char *read_environment(const char *name)
-{
-    return getenv(name);
-}
-
 static int run_command(const struct ctl_command *command, const struct ctl_arguments *arguments)
 {
     struct tk_setting rows[CTL_MAX_SETTINGS];
@@ -104,7 +99,7 @@ static int run_command(const struct ctl_command *command, const struct ctl_argum
     enum tk_log_level level = TK_LOG_INFO;
     int status = CTL_USAGE;
 
-    enum tk_err err = tk_settings_load(&table, read_environment, &settings, stderr);
+    enum tk_err err = tk_settings_load(&table, tk_settings_getenv, &settings, stderr);
     if (!err)
         err = tk_log_level_parse(settings.log_level, &level);
     if (!err) {
@@ -154,8 +149,8 @@ static int run_common_option(char **argv)
     int status = CTL_USAGE;
 
     write_usage(&usage);
-    if (!tk_settings_command_line(&table, sizeof(struct ctl_settings), tk_buf_str(&usage), 2, argv,
-                                  &status))
+    if (!tk_settings_command_line(&table, sizeof(struct ctl_settings), NULL, tk_buf_str(&usage), 2,
+                                  argv, &status))
         fprintf(stderr, "takoctl: there is no option \"%s\"; takoctl --help lists commands\n",
                 TK_ESCAPE(tk_slice_str(argv[1])));
     tk_buf_fini(&usage);

@@ -375,6 +375,16 @@ static void the_example_with_its_defaults_uncommented_loads(void **state)
 }
 
 /* Runs the command line with stdout and stderr going to printed; -1: not handled. */
+static enum tk_err refuse_port_4321(const void *settings)
+{
+    const struct demo *demo = settings;
+
+    if (demo->port != 4321)
+        return TK_OK;
+    fputs("demo: 4321 is taken\n", stderr);
+    return TK_EINVAL;
+}
+
 static int run_command_line(const char *word)
 {
     char *argv[] = {(char *)"demo", (char *)"start", (char *)word, NULL};
@@ -386,8 +396,8 @@ static int run_command_line(const char *word)
     int out = dup(STDOUT_FILENO), errors = dup(STDERR_FILENO);
     dup2(fileno(file), STDOUT_FILENO);
     dup2(fileno(file), STDERR_FILENO);
-    bool handled = tk_settings_command_line(&table, sizeof(struct demo), "usage: demo start", 3,
-                                            argv, &status);
+    bool handled = tk_settings_command_line(&table, sizeof(struct demo), refuse_port_4321,
+                                            "usage: demo start", 3, argv, &status);
     fflush(stdout);
     dup2(out, STDOUT_FILENO);
     dup2(errors, STDERR_FILENO);
@@ -431,6 +441,10 @@ static void check_config_answers_with_values_or_mistakes(void **state)
     assert_string_equal(printed,
                         "demo: PORT: \"none\" is not a whole number, must be one between 1 "
                         "and 65535\n");
+
+    setenv("PORT", "4321", 1);
+    assert_int_equal(run_command_line("--check-config"), 2);
+    assert_string_equal(printed, "demo: 4321 is taken\n");
 }
 
 int main(void)
