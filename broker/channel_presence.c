@@ -24,12 +24,11 @@ struct channel_presence {
     char client[]; /* the client's members, as presence_meta_take leaves them */
 };
 
-/* The engine with the present time: what is due by now has been told. */
-static struct presence *engine(struct broker *b)
+/* Before a change: the engine knows the time, and what is due by now has been told. */
+static void catch_up(struct broker *b)
 {
     uint64_t loop_ms = uv_now(b->loop);
     presence_store_tick(b, loop_ms > b->now_ms ? loop_ms : b->now_ms);
-    return &b->presence.engine;
 }
 
 static uint64_t wall_ms(void)
@@ -57,7 +56,8 @@ void channel_presence_open(struct broker *b, struct topic *t)
     if (!t->module->has_presence)
         return;
     t->counts_only = is_counts_only(b, topic_name(t));
-    t->presence = presence_open(engine(b), topic_name(t), t);
+    catch_up(b);
+    t->presence = presence_open(&b->presence.engine, topic_name(t), t);
 }
 
 void channel_presence_close(struct topic *t)
@@ -107,7 +107,7 @@ enum tk_err channel_presence_admit(struct channel *ch)
         return TK_OK;
     uint64_t now = wall_ms();
     ch->presence->online_at = now / 1000;
-    engine(ch->session->broker);
+    catch_up(ch->session->broker);
     const struct presence_person person = person_of(ch);
     return presence_track(ch->topic->presence, &person, now, &ch->presence->entry);
 }
@@ -134,7 +134,7 @@ enum tk_err channel_track(struct channel *ch, struct tk_slice meta)
 
 static void update_entry(struct channel *ch)
 {
-    engine(ch->session->broker);
+    catch_up(ch->session->broker);
     const struct presence_person person = person_of(ch);
     ch->presence->entry =
         presence_update(ch->topic->presence, ch->presence->entry, &person, wall_ms());
@@ -160,7 +160,7 @@ void channel_untrack(struct channel *ch)
 {
     if (!ch->presence)
         return;
-    engine(ch->session->broker);
+    catch_up(ch->session->broker);
     if (ch->presence->entry)
         presence_untrack(ch->topic->presence, ch->presence->entry);
     drop(ch);
@@ -176,7 +176,7 @@ void channel_presence_end(struct channel *ch, enum channel_end why)
         channel_untrack(ch);
         return;
     }
-    engine(ch->session->broker);
+    catch_up(ch->session->broker);
     presence_keep(ch->topic->presence, ch->presence->entry);
     drop(ch);
 }
