@@ -19,7 +19,7 @@
 #define PAUSE_MS        10 /* when accepts come too fast */
 #define BURST           8
 
-static int open_socket(const struct addrinfo *address, bool shared)
+static int bind_socket(const struct addrinfo *address, bool shared)
 {
     int on = 1, off = 0;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -29,7 +29,7 @@ static int open_socket(const struct addrinfo *address, bool shared)
     if (address->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     if ((shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on))) ||
-        bind(fd, address->ai_addr, address->ai_addrlen) || listen(fd, BACKLOG)) {
+        bind(fd, address->ai_addr, address->ai_addrlen)) {
         int reason = errno;
         close(fd);
         errno = reason;
@@ -38,17 +38,17 @@ static int open_socket(const struct addrinfo *address, bool shared)
     return fd;
 }
 
-int listener_socket(const char *host, int port, bool shared)
+int listener_bind(const char *host, int port, bool shared)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *address;
     char service[8];
     snprintf(service, sizeof(service), "%d", port);
     if (getaddrinfo(host, service, &hints, &address)) {
-        errno = EINVAL;
+        errno = EADDRNOTAVAIL;
         return -1;
     }
-    int fd = open_socket(address, shared);
+    int fd = bind_socket(address, shared);
     int reason = errno;
     freeaddrinfo(address);
     errno = reason;
@@ -174,16 +174,18 @@ static void set_client_options(int fd, int send_buffer_bytes)
 static enum tk_err open_listener(struct listener *l)
 {
     const struct broker_settings *settings = l->broker->settings;
-    int fd = listener_socket(settings->host, (int)settings->port, true);
+    int fd = listener_bind(settings->host, (int)settings->port, true);
     if (fd < 0)
         return TK_EIO;
     uv_poll_t *poll = tk_xmalloc(sizeof(*poll));
-    if (uv_poll_init(l->broker->loop, poll, fd)) {
+    set_client_options(fd, (int)settings->send_buffer_bytes);
+    if (listen(fd, BACKLOG) || uv_poll_init(l->broker->loop, poll, fd)) {
+        int reason = errno;
         free(poll);
         close(fd);
+        errno = reason;
         return TK_EIO;
     }
-    set_client_options(fd, (int)settings->send_buffer_bytes);
     l->fd = fd;
     l->poll = poll;
     poll->data = l;
@@ -214,7 +216,7 @@ void listener_check_room(struct listener *l)
 void listener_stop(struct listener *l)
 {
     l->is_stopped = true;
-    while (l->poll && accept_one(l))
+    for (int i = 0; i < BACKLOG && l->poll && accept_one(l); i++)
         ;
     close_socket(l);
     uv_close((uv_handle_t *)&l->resume, NULL);

@@ -27,11 +27,12 @@ struct listener {
 };
 
 /*
- * A listening socket on the broker's address. shared: SO_REUSEPORT, for workers; without it the
- * port must be free, which is how the supervisor finds out that it is not. -1 with errno set, or
- * EAI-style failures as EINVAL.
+ * A socket bound to the broker's address, which does not listen yet: until it does, no client is
+ * sent to it. shared: SO_REUSEPORT, for workers; without it the port must be free, which is how the
+ * supervisor finds out that it is not. -1 with errno set; EADDRNOTAVAIL also for a host name that
+ * is not known.
  */
-int listener_socket(const char *host, int port, bool shared);
+int listener_bind(const char *host, int port, bool shared);
 
 enum tk_err listener_start(struct listener *l, struct broker *b,
                            struct handshakes *hs) TK_MUST_CHECK;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -173,6 +174,20 @@ static void supervise(struct supervisor *sv)
     } while (!sv->is_stopping || running(sv) > 0);
 }
 
+static void log_no_port(const struct broker_settings *settings, int error)
+{
+    int port = (int)settings->port;
+    const char *host = TK_ESCAPE(tk_slice_str(settings->host));
+    if (error == EADDRINUSE)
+        tk_log_error("port %d is already in use: stop the other program, set PORT, or set "
+                     "TAKO_SHARE_PORT=1 to take over from a running broker",
+                     port);
+    else if (error == EADDRNOTAVAIL)
+        tk_log_error("TAKO_HOST=%s is no address of this machine: 0.0.0.0 stands for all", host);
+    else
+        tk_log_error("cannot listen on TAKO_HOST=%s port %d: %s", host, port, strerror(error));
+}
+
 /*
  * Workers share the port by SO_REUSEPORT, which would also let a second broker in unnoticed. A bind
  * without it finds out; a predecessor that is just closing its sockets gets a moment.
@@ -180,7 +195,7 @@ static void supervise(struct supervisor *sv)
 static bool is_port_free(const struct broker_settings *settings)
 {
     for (int waited = 0;; waited += 100) {
-        int fd = listener_socket(settings->host, (int)settings->port, settings->share_port);
+        int fd = listener_bind(settings->host, (int)settings->port, settings->share_port);
         if (fd >= 0) {
             close(fd);
             return true;
@@ -189,13 +204,7 @@ static bool is_port_free(const struct broker_settings *settings)
             break;
         usleep(100 * 1000);
     }
-    if (errno == EADDRINUSE)
-        tk_log_error("port %d is already in use: stop the other program, set PORT, or set "
-                     "TAKO_SHARE_PORT=1 to take over from a running broker",
-                     (int)settings->port);
-    else
-        tk_log_error("cannot listen on TAKO_HOST=%s port %d: %s", settings->host,
-                     (int)settings->port, strerror(errno));
+    log_no_port(settings, errno);
     return false;
 }
 
@@ -210,6 +219,18 @@ static void choose_name(struct supervisor *sv)
     snprintf(sv->name, sizeof(sv->name), "%s-%d", host, (int)sv->settings->port);
 }
 
+static bool has_files_for_clients(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_max > WORKER_SPARE_FILES)
+        return true;
+    tk_log_error(
+        "a limit of %llu open files leaves none for clients: raise it above %d (ulimit -n, "
+        "LimitNOFILE)",
+        (unsigned long long)limit.rlim_max, WORKER_SPARE_FILES);
+    return false;
+}
+
 int supervisor_run(const struct broker_settings *settings)
 {
     struct supervisor sv = {.settings = settings, .count = (int)settings->workers};
@@ -217,7 +238,7 @@ int supervisor_run(const struct broker_settings *settings)
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         sv.count = cores > 0 ? (int)cores : 1;
     }
-    if (!is_port_free(settings))
+    if (!has_files_for_clients() || !is_port_free(settings))
         return EXIT_FAILURE;
     choose_name(&sv);
     sv.slots = tk_xcalloc((size_t)sv.count, sizeof(*sv.slots));

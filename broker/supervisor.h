@@ -6,6 +6,7 @@
 /*
  * Runs the workers: starts settings->workers processes, restarts one that dies (with a backoff when
  * it dies soon), passes SIGTERM and SIGINT on and leaves when all have drained. A worker dies with
- * its supervisor. Returns the process' exit status: 1 when the port is taken or no worker comes up.
+ * its supervisor. Returns the process' exit status: 1 when it cannot have the port, or may open too
+ * few files.
  */
 int supervisor_run(const struct broker_settings *settings);

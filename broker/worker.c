@@ -23,7 +23,6 @@
 #include "common/tk_url.h"
 
 #define REDIS_HEAD_START_MS 2000 /* to connect before the first client; then without it */
-#define SPARE_FILES         200  /* descriptors that are not clients */
 #define DRAIN_GRACE_MS      5000 /* after the last close frame */
 #define MEMORY_CHECK_MS     5000
 #define WORTH_GIVING_BACK   65536 /* small blocks that went may have kept whole pages */
@@ -156,12 +155,12 @@ static void limit_open_files(struct broker_settings *settings)
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit))
         return;
-    if ((rlim_t)settings->max_connections + SPARE_FILES > limit.rlim_max) {
-        settings->max_connections = (int64_t)limit.rlim_max - SPARE_FILES;
+    if ((rlim_t)settings->max_connections + WORKER_SPARE_FILES > limit.rlim_max) {
+        settings->max_connections = (int64_t)limit.rlim_max - WORKER_SPARE_FILES;
         tk_log_info("clients per worker limited by open files max_connections=%lld",
                     (long long)settings->max_connections);
     }
-    limit.rlim_cur = (rlim_t)settings->max_connections + SPARE_FILES;
+    limit.rlim_cur = (rlim_t)settings->max_connections + WORKER_SPARE_FILES;
     if (setrlimit(RLIMIT_NOFILE, &limit))
         tk_log_warn("cannot set the limit of open files");
 }

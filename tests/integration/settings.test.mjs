@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { run } from '../support/proc.mjs';
 import { TAKO_BIN } from '../support/stack.mjs';
-import { table } from '../support/testing.mjs';
+import { table, test } from '../support/testing.mjs';
 
 const ENV = {
   DATABASE_URL: 'postgres:///nowhere?host=/nonexistent',
@@ -50,3 +50,19 @@ table(
     assert.match(stdout, /^DATABASE_URL=\(set\)$/m);
   },
 );
+
+test('tako-broker says what to do about an address that is not this machine', async () => {
+  for (const host of ['192.0.2.1', 'a..b']) {
+    const { code, stderr } = await run(join(TAKO_BIN, 'tako-broker'), [], { env: { ...ENV, TAKO_HOST: host } });
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /TAKO_HOST=\S+ is no address of this machine/);
+  }
+});
+
+/* It used to start, with room for a negative number of clients. */
+test('tako-broker does not start where it may open too few files', async () => {
+  const command = `ulimit -n 150; exec '${join(TAKO_BIN, 'tako-broker')}'`;
+  const { code, stderr } = await run('bash', ['-c', command], { env: { ...process.env, ...ENV } });
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /limit of 150 open files .* raise it above 200/);
+});
