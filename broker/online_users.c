@@ -37,13 +37,6 @@ static void set_nickname(struct online_user *user, struct tk_slice nickname)
     user->nickname = nickname.ptr ? tk_xstrndup(nickname.ptr, nickname.len) : NULL;
 }
 
-static void rename_user(struct online_user *user, struct tk_slice nickname)
-{
-    set_nickname(user, nickname);
-    for (struct session *s = user->sessions; s; s = s->user_next)
-        session_refresh_presence(s);
-}
-
 static struct tk_slice slice_or_null(const char *text)
 {
     return text ? tk_slice_str(text) : tk_slice(NULL, 0);
@@ -55,6 +48,16 @@ static bool is_renamed(const struct online_user *user, struct tk_slice nickname)
     return !known.ptr != !nickname.ptr || !tk_slice_eq(known, nickname);
 }
 
+/* His rooms are told only of a name that is new: most updates are of stamps. */
+static void rename_user(struct online_user *user, struct tk_slice nickname)
+{
+    if (!is_renamed(user, nickname))
+        return;
+    set_nickname(user, nickname);
+    for (struct session *s = user->sessions; s; s = s->user_next)
+        session_refresh_presence(s);
+}
+
 void online_users_add(struct online_users *users, struct session *s, const struct tk_uuid *id,
                       const char *nickname)
 {
@@ -64,7 +67,7 @@ void online_users_add(struct online_users *users, struct session *s, const struc
         user->id = *id;
         set_nickname(user, slice_or_null(nickname));
         tk_map_put(&users->map, user);
-    } else if (is_renamed(user, slice_or_null(nickname))) {
+    } else {
         rename_user(user, slice_or_null(nickname)); /* the event was lost with the link to Redis */
     }
     s->user = user;

@@ -382,6 +382,18 @@ static void a_new_nickname_is_told_in_every_room(void **state)
     fake_expect_nothing(&b);
 }
 
+/* Every stamp that a user collected used to be told to all of his rooms as a change of presence. */
+static void an_update_that_keeps_the_nickname_is_told_to_nobody(void **state)
+{
+    const struct tk_user_event event = {
+        .kind = TK_USER_UPDATED, .id = fake_user(1), .nickname = TK_SLICE("somebody")};
+    (void)state;
+    enter_both();
+    online_users_on_event(&fb.broker, &event);
+    pass_window();
+    fake_expect_nothing(&b);
+}
+
 /* While Redis is away nobody tells of a new nickname; the user's next connection brings it. */
 static void a_nickname_that_nobody_told_of_is_found_out(void **state)
 {
@@ -578,6 +590,7 @@ int main(void)
         TEST(c105_metas_are_objects_of_bounded_size),
         TEST(c105_a_user_and_a_room_have_limits),
         TEST(a_new_nickname_is_told_in_every_room),
+        TEST(an_update_that_keeps_the_nickname_is_told_to_nobody),
         TEST(a_nickname_that_nobody_told_of_is_found_out),
         TEST(a_v1_client_gets_its_own_encoding),
         TEST(c118_a_large_state_is_encoded_once_and_shared),
