@@ -52,17 +52,13 @@ void tk_json_names_add(struct tk_json_names *names, const struct tk_json_value *
     tk_buf_append(&names->entries, &entry, sizeof(entry));
 }
 
-/* By text, and equal ones in the order of the text. */
+/* By their bytes, and equal ones by where they stand. */
 static int compare_names(const void *left, const void *right)
 {
     const struct name_entry *a = left, *b = right;
+    int order = tk_slice_compare(a->text, b->text);
 
-    if (a->text.len != b->text.len)
-        return a->text.len < b->text.len ? -1 : 1;
-    int order = a->text.len > 0 ? memcmp(a->text.ptr, b->text.ptr, a->text.len) : 0;
-    if (order != 0)
-        return order;
-    return (a->at > b->at) - (a->at < b->at);
+    return order != 0 ? order : (a->at > b->at) - (a->at < b->at);
 }
 
 const char *tk_json_names_close(struct tk_json_names *names)
