@@ -15,8 +15,6 @@
 #include "broker/reason.h"
 #include "common/envelope.h"
 
-#define NODE_KEY_MAX (NODE_ID_MAX + 16)
-
 void node_init(struct node *n, const char *broker_name, int worker)
 {
     struct tk_uuid random;
@@ -52,24 +50,23 @@ static void add_text(struct broker *b, const char *name, const char *text)
     redis_batch_word(&b->node.batch, tk_slice_str(text));
 }
 
-static void add_number(struct broker *b, const char *name, uint64_t number)
+static void add_number_word(struct broker *b, uint64_t number)
 {
     char text[24];
     snprintf(text, sizeof(text), "%" PRIu64, number);
-    add_text(b, name, text);
+    redis_batch_word(&b->node.batch, tk_slice_str(text));
 }
 
-static void add_ms(struct broker *b, uint64_t ms)
+static void add_number(struct broker *b, const char *name, uint64_t number)
 {
-    char text[24];
-    snprintf(text, sizeof(text), "%" PRIu64, ms);
-    redis_batch_word(&b->node.batch, tk_slice_str(text));
+    redis_batch_word(&b->node.batch, tk_slice_str(name));
+    add_number_word(b, number);
 }
 
 static void expire(struct broker *b, uint64_t ms)
 {
     begin(b, 3, "PEXPIRE");
-    add_ms(b, ms);
+    add_number_word(b, ms);
 }
 
 /* The id without its incarnation. */
@@ -85,7 +82,7 @@ static void take_name(struct broker *b, uint64_t lease_ms)
     redis_batch_word(&b->node.batch, lasting_name(b));
     redis_batch_word(&b->node.batch, tk_slice_str(b->node.id));
     begin_on(b, 3, "PEXPIRE", TK_SLICE(TK_KEY_NODE_NAMES));
-    add_ms(b, lease_ms);
+    add_number_word(b, lease_ms);
 }
 
 /* Best effort: while Redis is away the lease runs out, which is what it is for. */
@@ -138,17 +135,10 @@ static void publish_state(struct broker *b, const char *state, bool replaces)
         tk_log_warn("node state not published error=\"%s\"", tk_strerror(err));
 }
 
-static void send_command(struct broker *b, redis_reply_fn fn, void *arg, size_t argc,
-                         const struct tk_slice *words)
+static void send_command(struct broker *b, redis_reply_fn fn, const struct tk_slice *words,
+                         size_t count)
 {
-    const char *argv[4];
-    size_t lens[4];
-    tk_assert(argc <= TK_ARRAY_LEN(argv));
-    for (size_t i = 0; i < argc; i++) {
-        argv[i] = words[i].ptr;
-        lens[i] = words[i].len;
-    }
-    enum tk_err err = redis_link_command(b->redis, fn, arg, (int)argc, argv, lens);
+    enum tk_err err = redis_link_command(b->redis, fn, b, words, count);
     if (err && err != TK_EUNAVAIL)
         tk_log_warn("node entry not looked after error=\"%s\"", tk_strerror(err));
 }
@@ -178,7 +168,7 @@ static void renew(uv_timer_t *timer)
     struct broker *b = timer->data;
     char key[NODE_KEY_MAX];
     const struct tk_slice words[] = {TK_SLICE("EXISTS"), node_key(b, key)};
-    send_command(b, on_looked, b, TK_ARRAY_LEN(words), words);
+    send_command(b, on_looked, words, TK_ARRAY_LEN(words));
 }
 
 void node_start(struct broker *b)
@@ -217,7 +207,7 @@ static void on_name(void *arg, const redisReply *reply)
     snprintf(b->node.predecessor, sizeof(b->node.predecessor), TK_KEY_NODE_PREFIX "%s", reply->str);
     const struct tk_slice words[] = {TK_SLICE("HGET"), tk_slice_str(b->node.predecessor),
                                      TK_SLICE("state")};
-    send_command(b, on_predecessor_state, b, TK_ARRAY_LEN(words), words);
+    send_command(b, on_predecessor_state, words, TK_ARRAY_LEN(words));
 }
 
 /* The lease of a worker that was killed would have others believe in it for a while. */
@@ -225,7 +215,7 @@ static void end_predecessor(struct broker *b)
 {
     const struct tk_slice words[] = {TK_SLICE("HGET"), TK_SLICE(TK_KEY_NODE_NAMES),
                                      lasting_name(b)};
-    send_command(b, on_name, b, TK_ARRAY_LEN(words), words);
+    send_command(b, on_name, words, TK_ARRAY_LEN(words));
 }
 
 /*

@@ -10,7 +10,8 @@
 
 struct broker;
 
-#define NODE_ID_MAX 128
+#define NODE_ID_MAX  128
+#define NODE_KEY_MAX (NODE_ID_MAX + 16)
 
 struct node {
     char id[NODE_ID_MAX]; /* "<broker>/<worker>@<incarnation>": unique over restarts */
@@ -20,8 +21,8 @@ struct node {
     uv_timer_t timer;
     bool is_running;
     bool is_announced;
-    char predecessor[NODE_ID_MAX + 16]; /* key of the entry of who bore the name before */
-    struct redis_batch batch;           /* scratch */
+    char predecessor[NODE_KEY_MAX]; /* key of the entry of who bore the name before */
+    struct redis_batch batch;       /* scratch */
 };
 
 /* broker_name is cut to fit. incarnation: a new one at every start (C128). */

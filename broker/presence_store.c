@@ -191,17 +191,10 @@ static bool send_batch(struct broker *b, redis_reply_fn fn, struct request *r)
     return !err;
 }
 
-static bool send_command(struct broker *b, redis_reply_fn fn, struct request *r, int argc,
-                         const struct tk_slice *words)
+static bool send_command(struct broker *b, redis_reply_fn fn, struct request *r,
+                         const struct tk_slice *words, size_t count)
 {
-    const char *argv[8];
-    size_t lens[8];
-    tk_assert(argc <= (int)TK_ARRAY_LEN(argv));
-    for (int i = 0; i < argc; i++) {
-        argv[i] = words[i].ptr;
-        lens[i] = words[i].len;
-    }
-    return b->redis && redis_link_command(b->redis, fn, r, argc, argv, lens) == TK_OK;
+    return b->redis && redis_link_command(b->redis, fn, r, words, count) == TK_OK;
 }
 
 /* A request that was not sent has no answer to wait for. */
@@ -313,7 +306,7 @@ static void scan(struct request *r, struct tk_slice cursor)
     struct broker *b = r->broker;
     const struct tk_slice words[] = {TK_SLICE("HSCAN"), key(b, TK_KEY_PRESENCE_PREFIX, name_of(r)),
                                      cursor, TK_SLICE("COUNT"), TK_SLICE(SCAN_COUNT)};
-    if (!send_command(b, on_entries, r, TK_ARRAY_LEN(words), words))
+    if (!send_command(b, on_entries, r, words, TK_ARRAY_LEN(words)))
         end_read(r, false);
 }
 
@@ -384,7 +377,7 @@ static bool op_read(void *arg, struct tk_slice topic, uint64_t id, bool only_seq
     }
     const struct tk_slice words[] = {TK_SLICE("HGETALL"),
                                      key(b, TK_KEY_PRESENCE_SEQS_PREFIX, topic)};
-    return keep_if_sent(r, send_command(b, on_seqs, r, TK_ARRAY_LEN(words), words));
+    return keep_if_sent(r, send_command(b, on_seqs, r, words, TK_ARRAY_LEN(words)));
 }
 
 /*
@@ -410,7 +403,7 @@ static bool op_check(void *arg, struct tk_slice node)
     const struct tk_slice words[] = {TK_SLICE("HGET"), key(b, TK_KEY_NODE_PREFIX, node),
                                      TK_SLICE("floor")};
     struct request *r = new_request(b, node, 0);
-    return keep_if_sent(r, send_command(b, on_lease, r, TK_ARRAY_LEN(words), words));
+    return keep_if_sent(r, send_command(b, on_lease, r, words, TK_ARRAY_LEN(words)));
 }
 
 static enum tk_err parse_state(struct tk_slice text, enum presence_news *news)

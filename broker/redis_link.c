@@ -396,21 +396,21 @@ enum tk_err redis_link_publish(struct redis_link *link, struct tk_slice channel,
     return TK_OK;
 }
 
-enum tk_err redis_link_command(struct redis_link *link, redis_reply_fn fn, void *arg, int argc,
-                               const char **argv, const size_t *lens)
+enum tk_err redis_link_command(struct redis_link *link, redis_reply_fn fn, void *arg,
+                               const struct tk_slice *words, size_t count)
 {
     size_t size = 0;
-    for (int i = 0; i < argc; i++)
-        size += redis_wire_arg_size(lens[i]);
+    for (size_t i = 0; i < count; i++)
+        size += redis_wire_arg_size(words[i].len);
     enum tk_err err = check_room(link, size);
     if (!err)
         err = redis_pending_push(&link->pending, fn, arg);
     if (err)
         return err;
     struct tk_buf *out = redis_wire_out(link->commands);
-    redis_wire_write_count(out, (size_t)argc);
-    for (int i = 0; i < argc; i++)
-        redis_wire_write_arg(out, tk_slice(argv[i], lens[i]));
+    redis_wire_write_count(out, count);
+    for (size_t i = 0; i < count; i++)
+        redis_wire_write_arg(out, words[i]);
     return TK_OK;
 }
 

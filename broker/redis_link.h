@@ -86,14 +86,14 @@ void redis_link_subscribe(struct redis_link *link, struct tk_slice channel);
 void redis_link_unsubscribe(struct redis_link *link, struct tk_slice channel);
 
 /*
- * A command on the command connection; its arguments are copied. reply belongs to the link; it may
+ * A command on the command connection; its words are copied. reply belongs to the link; it may
  * be an error of Redis, and is NULL when the connection was lost before the answer came. fn may be
  * NULL. TK_EUNAVAIL and TK_ELIMIT as for redis_link_publish.
  */
 struct redisReply;
 typedef void (*redis_reply_fn)(void *arg, const struct redisReply *reply);
-enum tk_err redis_link_command(struct redis_link *link, redis_reply_fn fn, void *arg, int argc,
-                               const char **argv, const size_t *lens) TK_MUST_CHECK;
+enum tk_err redis_link_command(struct redis_link *link, redis_reply_fn fn, void *arg,
+                               const struct tk_slice *words, size_t count) TK_MUST_CHECK;
 
 /*
  * Commands that are done together or not at all (MULTI, EXEC). Zero-initialised is empty; each

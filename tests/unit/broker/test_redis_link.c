@@ -229,10 +229,11 @@ static void on_answer(void *arg, const struct redisReply *reply)
 
 static enum tk_err command(struct answer *a, int argc, const char **argv)
 {
-    size_t lens[8];
+    struct tk_slice words[8];
+    assert_in_range(argc, 1, TK_ARRAY_LEN(words));
     for (int i = 0; i < argc; i++)
-        lens[i] = strlen(argv[i]);
-    return redis_link_command(t.link, a ? on_answer : NULL, a, argc, argv, lens);
+        words[i] = tk_slice_str(argv[i]);
+    return redis_link_command(t.link, a ? on_answer : NULL, a, words, (size_t)argc);
 }
 
 static void commands_get_their_own_answers(void **state)
