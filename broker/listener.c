@@ -2,6 +2,7 @@
 #include "broker/listener.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -12,7 +13,6 @@
 
 #include "broker/broker.h"
 #include "broker/handshake.h"
-#include "common/tk_log.h"
 
 #define BACKLOG         4096
 #define ACCEPTS_AT_ONCE 64
@@ -101,6 +101,15 @@ static void start_client(struct listener *l, int fd, const struct sockaddr *peer
     handshake_start(l->handshakes, fd, address);
 }
 
+/* It is tried again ten times a second. */
+static void log_failed_accept(struct listener *l, int error)
+{
+    uint64_t suppressed;
+    if (tk_log_allow(&l->failed_log, l->broker->now_ms, &suppressed))
+        tk_log_error("accept failed error=\"%s\" connections=%zu more=%" PRIu64, strerror(error),
+                     connections(l), suppressed);
+}
+
 /* False when the queue is empty or accepting is over for now. */
 static bool accept_one(struct listener *l)
 {
@@ -114,7 +123,7 @@ static bool accept_one(struct listener *l)
     if (errno == EINTR || errno == ECONNABORTED)
         return true;
     if (errno != EAGAIN) {
-        tk_log_error("accept failed error=\"%s\" connections=%zu", strerror(errno), connections(l));
+        log_failed_accept(l, errno);
         close_socket(l); /* listener_check_room opens it again */
     }
     return false;

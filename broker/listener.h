@@ -10,7 +10,7 @@
 #include <uv.h>
 
 #include "broker/rate_limit.h"
-#include "common/tk_base.h"
+#include "common/tk_log.h"
 
 struct broker;
 struct handshakes;
@@ -24,6 +24,7 @@ struct listener {
     bool is_paused;  /* until the next accept is due (C166) */
     uv_timer_t resume;
     struct rate_limit accepts;
+    struct tk_log_limit failed_log;
 };
 
 /*
