@@ -90,6 +90,16 @@ static const struct ctl_command *find_command(int argc, const char *const *argv,
     return NULL;
 }
 
+/* For who knows half of a name such as "user show". */
+static void suggest_commands(const char *first_word)
+{
+    for (size_t i = 0; i < TK_ARRAY_LEN(commands); i++) {
+        const char *name = commands[i]->name;
+        if (tk_slice_eq_str(tk_slice(name, strcspn(name, " ")), first_word))
+            fprintf(stderr, "  takoctl %s %s\n", name, commands[i]->usage);
+    }
+}
+
 static int run_command(const struct ctl_command *command, const struct ctl_arguments *arguments)
 {
     struct tk_setting rows[CTL_MAX_SETTINGS];
@@ -123,6 +133,7 @@ static int dispatch(int argc, const char *const *argv)
         fprintf(stderr, "takoctl: there is no command \"%s%s%s\"; takoctl --help lists them\n",
                 TK_ESCAPE(tk_slice_str(argv[0])), argc > 1 ? " " : "",
                 argc > 1 ? TK_ESCAPE(tk_slice_str(argv[1])) : "");
+        suggest_commands(argv[0]);
         return CTL_USAGE;
     }
     const struct ctl ctl = {.command = command};

@@ -216,3 +216,12 @@ test('output that cannot be written is a failure', async () => {
   assert.equal(code, 1);
   assert.match(stderr, /cannot write to standard output/);
 });
+
+test('half of a command\'s name is answered with its other halves', async () => {
+  const half = await takoctl(['user', 'rename']);
+  assert.equal(half.code, 2);
+  assert.match(half.stderr, /^takoctl: there is no command "user rename".*\n( {2}takoctl user \w+ .+\n){3}$/);
+  const none = await takoctl(['rename']);
+  assert.equal(none.code, 2);
+  assert.match(none.stderr, /^takoctl: there is no command "rename".*\n$/);
+});
