@@ -8,17 +8,17 @@
 
 #include <uv.h>
 
-#include "broker/address_limit.h"
+#include "broker/connect/address_limit.h"
 #include "broker/node.h"
-#include "broker/online_users.h"
-#include "broker/presence_store.h"
+#include "broker/presence/presence_store.h"
 #include "broker/pubsub.h"
-#include "broker/redis_link.h"
+#include "broker/redis/redis_link.h"
 #include "broker/session.h"
 #include "broker/settings.h"
 #include "broker/timer_wheel.h"
 #include "broker/topic.h"
-#include "broker/user_directory.h"
+#include "broker/users/online_users.h"
+#include "broker/users/user_directory.h"
 #include "common/tk_buf.h"
 
 struct broker_stats {

@@ -11,7 +11,7 @@
 
 #include "broker/broker.h"
 #include "broker/channel_presence.h"
-#include "broker/phx_socket.h"
+#include "broker/phoenix/phx_socket.h"
 #include "common/tk_log.h"
 
 #define EARLY_MAX_BYTES (64U * 1024) /* kept for one joining channel (C49) */

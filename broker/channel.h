@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "broker/phx_codec.h"
+#include "broker/phoenix/phx_codec.h"
 #include "broker/topic.h"
 #include "common/tk_uuid.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "broker/http_head.h"
+#include "broker/connect/http_head.h"
 #include "common/tk_buf.h"
 
 struct broker;

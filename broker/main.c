@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/connect/upgrade.h"
 #include "broker/settings.h"
 #include "broker/supervisor.h"
-#include "broker/upgrade.h"
 #include "common/tk_log.h"
 
 static const char usage[] =

@@ -6,7 +6,7 @@
 
 #include <uv.h>
 
-#include "broker/redis_link.h"
+#include "broker/redis/redis_link.h"
 
 struct broker;
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "broker/phx_codec.h"
+#include "broker/phoenix/phx_codec.h"
 #include "common/tk_log.h"
 
 struct broker;

@@ -11,7 +11,7 @@
 
 #include "broker/broker.h"
 #include "broker/channel.h"
-#include "broker/phx_socket.h"
+#include "broker/phoenix/phx_socket.h"
 #include "common/tk_log.h"
 
 #define CLOSE_GRACE_MS 3000 /* for the client's close frame */

@@ -9,11 +9,11 @@
  */
 #pragma once
 
-#include "broker/out_queue.h"
-#include "broker/phx_codec.h"
+#include "broker/phoenix/phx_codec.h"
 #include "broker/rate_limit.h"
 #include "broker/timer_wheel.h"
-#include "broker/transport.h"
+#include "broker/websocket/out_queue.h"
+#include "broker/websocket/transport.h"
 #include "common/tk_buf.h"
 
 struct address_use;

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "broker/listener.h"
+#include "broker/connect/listener.h"
 #include "broker/worker.h"
 #include "common/tk_clock.h"
 #include "common/tk_log.h"

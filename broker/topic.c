@@ -11,7 +11,7 @@
 
 #include "broker/broker.h"
 #include "broker/channel.h"
-#include "broker/phx_socket.h"
+#include "broker/phoenix/phx_socket.h"
 
 #define PREFETCH_AHEAD 8
 

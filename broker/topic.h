@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "broker/phx_codec.h"
+#include "broker/phoenix/phx_codec.h"
 #include "common/tk_map.h"
 
 struct broker;

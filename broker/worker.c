@@ -15,9 +15,9 @@
 
 #include "broker/broker.h"
 #include "broker/channels/channels.h"
-#include "broker/handshake.h"
-#include "broker/listener.h"
-#include "broker/ws_transport.h"
+#include "broker/connect/handshake.h"
+#include "broker/connect/listener.h"
+#include "broker/websocket/ws_transport.h"
 #include "common/envelope.h"
 #include "common/tk_log.h"
 #include "common/tk_url.h"

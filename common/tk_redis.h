@@ -12,7 +12,7 @@
  * every read and write afterwards. The caller owns *context: redisFree. TK_EUNAVAIL: no connection
  * in time; TK_EDENIED: Redis refuses the login or the database. Then why (size bytes) holds a
  * sentence for a person, without the password. The program must ignore SIGPIPE. The broker has its
- * own asynchronous link (broker/redis_link.h).
+ * own asynchronous link (broker/redis/redis_link.h).
  */
 enum tk_err tk_redis_connect(const struct tk_redis_address *address, int timeout_ms,
                              redisContext **context, char *why, size_t size) TK_MUST_CHECK;

@@ -11,9 +11,9 @@
 #include <valgrind/callgrind.h>
 
 #include "broker/channels/channels.h"
-#include "broker/presence_set.h"
-#include "broker/upgrade.h"
-#include "broker/ws_parser.h"
+#include "broker/connect/upgrade.h"
+#include "broker/presence/presence_set.h"
+#include "broker/websocket/ws_parser.h"
 #include "tests/unit/broker/fake_client.h"
 
 #define REPEATS   1000

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "broker/upgrade.h"
+#include "broker/connect/upgrade.h"
 
 static bool is_within(struct tk_slice s, struct tk_slice outer)
 {

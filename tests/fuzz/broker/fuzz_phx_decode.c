@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "broker/phx_codec.h"
+#include "broker/phoenix/phx_codec.h"
 
 enum { IS_V1 = 1, IS_BINARY = 2 };
 

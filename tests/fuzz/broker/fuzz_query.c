@@ -2,7 +2,7 @@
 /* Any bytes as a query, and as an Origin. */
 #include <stdlib.h>
 
-#include "broker/upgrade.h"
+#include "broker/connect/upgrade.h"
 #include "common/tk_json.h"
 
 static void check_query(struct tk_slice query)

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "broker/redis_wire.h"
+#include "broker/redis/redis_wire.h"
 
 #define MAX_REPLY_BYTES 10000
 #define MAX_TURNS       1000

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "broker/ws_parser.h"
+#include "broker/websocket/ws_parser.h"
 #include "common/tk_buf.h"
 
 struct outcome {

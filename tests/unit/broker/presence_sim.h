@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "broker/presence_internal.h"
+#include "broker/presence/presence_internal.h"
 
 #define SIM_NODES   5
 #define SIM_TOPICS  3

@@ -11,7 +11,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
-#include "broker/address_limit.h"
+#include "broker/connect/address_limit.h"
 
 static struct address_limit limit;
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "broker/frame.h"
+#include "broker/websocket/frame.h"
 
 /* A frame of payload_len bytes must begin with these and be that much longer. */
 static void expect_header(size_t payload_len, struct tk_slice header)

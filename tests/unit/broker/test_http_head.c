@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "broker/http_head.h"
+#include "broker/connect/http_head.h"
 
 /* Parses a heap copy of its exact size, so that ASan sees a read past the end. */
 static char *copy;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "broker/upgrade.h"
+#include "broker/connect/upgrade.h"
 
 /* Is origin allowed by this one rule? */
 static bool allows(const char *rule, const char *origin)

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "broker/out_queue.h"
+#include "broker/websocket/out_queue.h"
 
 #define NO_BUDGET SIZE_MAX
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "broker/pg_link.h"
+#include "broker/users/pg_link.h"
 #include "common/tk_log.h"
 #include "tests/unit/broker/fake_peer.h"
 #include "tests/unit/broker/loop_wait.h"

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "broker/phx_codec.h"
+#include "broker/phoenix/phx_codec.h"
 
 /* A message decoded from a heap copy of its exact size, so that ASan sees a read past the end. */
 struct decoded {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "broker/phx_codec.h"
+#include "broker/phoenix/phx_codec.h"
 
 static struct tk_buf out;
 static const struct phx_ref null_ref;

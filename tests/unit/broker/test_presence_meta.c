@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "broker/presence_meta.h"
+#include "broker/presence/presence_meta.h"
 
 #define MAX 100
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "broker/presence_set.h"
+#include "broker/presence/presence_set.h"
 
 static struct presence_set set;
 static struct presence_origin here, there;

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "broker/presence_wire.h"
+#include "broker/presence/presence_wire.h"
 
 #define REF "AAAAAAAAAAAAAAA1"
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "broker/upgrade.h"
+#include "broker/connect/upgrade.h"
 
 static struct tk_buf found;
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <hiredis/hiredis.h>
 
-#include "broker/redis_link.h"
+#include "broker/redis/redis_link.h"
 #include "common/tk_log.h"
 #include "tests/unit/broker/loop_wait.h"
 #include "tests/unit/broker/scratch_redis.h"

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "broker/redis_pending.h"
+#include "broker/redis/redis_pending.h"
 
 static void one(void *arg, const struct redisReply *reply)
 {

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "broker/redis_subscriptions.h"
+#include "broker/redis/redis_subscriptions.h"
 
 static struct redis_subscriptions subs;
 static struct tk_buf out;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "broker/redis_link.h"
+#include "broker/redis/redis_link.h"
 #include "common/tk_log.h"
 #include "tests/unit/broker/fake_peer.h"
 #include "tests/unit/broker/loop_wait.h"

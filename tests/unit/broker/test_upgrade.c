@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "broker/upgrade.h"
+#include "broker/connect/upgrade.h"
 
 #define UUID "681adb8b-be3d-4fca-8858-2827609d9b22"
 /* base64 of UUID */

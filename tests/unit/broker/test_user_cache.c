@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "broker/user_cache.h"
+#include "broker/users/user_cache.h"
 
 static struct user_cache cache;
 

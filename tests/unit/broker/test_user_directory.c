@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "broker/pg_link.h"
-#include "broker/user_directory.h"
+#include "broker/users/pg_link.h"
+#include "broker/users/user_directory.h"
 #include "tests/unit/broker/loop_wait.h"
 
 #define CONNECTIONS 2

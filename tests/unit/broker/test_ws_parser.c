@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "broker/ws_parser.h"
+#include "broker/websocket/ws_parser.h"
 #include "common/tk_buf.h"
 
 /* A client's frame: header with the shortest length, a mask, the masked payload. */
