@@ -211,6 +211,7 @@ static void entries_reach_the_others_and_redis(void **state)
 {
     (void)state;
     enter(&one);
+    WAIT(ask("HLEN " ENTRY) == 1);
     enter(&two);
     WAIT(seen(&one) == 2 && seen(&two) == 2);
     assert_non_null(strstr(last_with(&two, "presence_state"), "\"metas\"")); /* C133 */
