@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Puts the parts of a worker's world together, and ends its turns. */
 #include "broker/broker.h"
 
 #include "broker/channel.h"

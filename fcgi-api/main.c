@@ -17,7 +17,8 @@
 #define STOP_MARGIN_MS 5000 /* beyond the longest request, before a worker is killed */
 
 static const char usage[] =
-    "Usage: tako-api [--listen unix:/path | --listen host:port]\n"
+    "usage: tako-api [--listen unix:/path | --listen host:port]\n"
+    "       tako-api --help | --version | --check-config | --env-example\n"
     "\n"
     "The HTTP API of tako as a FastCGI program. Without --listen (or TAKO_API_LISTEN) it serves\n"
     "the listening socket it was started with (systemd, spawn-fcgi, mod_fcgid); run by a web\n"
@@ -190,6 +191,12 @@ static enum tk_err load_settings(struct api_settings *settings, const char *list
     return TK_OK;
 }
 
+static int refuse(const char *why)
+{
+    fprintf(stderr, "tako-api: %s\n%s", why, usage);
+    return EXIT_USAGE;
+}
+
 /* A socket from systemd goes before the setting: whoever set that up meant it. */
 static struct start choose_start(const struct api_settings *settings, bool has_gateway)
 {
@@ -232,17 +239,14 @@ int main(int argc, char **argv)
     if (tk_settings_command_line(&api_settings_table, sizeof(settings), try_settings, usage, argc,
                                  argv, &status))
         return status;
-    if (!read_command_line(argc, argv, &listen_address)) {
-        fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
+    if (!read_command_line(argc, argv, &listen_address))
+        return refuse("unknown option");
     enum tk_err err = load_settings(&settings, listen_address);
     struct start start = choose_start(&settings, has_gateway);
     if (err) {
         status = start.mode == GATEWAY_CGI ? cgi_serve_unusable() : EXIT_FAILURE;
     } else if (start.mode == GATEWAY_UNKNOWN) {
-        fputs(usage, stderr);
-        status = EXIT_USAGE;
+        status = refuse("nothing to listen on: no --listen, TAKO_API_LISTEN or inherited socket");
     } else {
         status = run_with(&settings, &start);
     }

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The socket is open while there is room and watched while accepting is not too fast: poll is NULL
+ * exactly while it is closed.
+ */
 #include "broker/connect/listener.h"
 
 #include <errno.h>

@@ -66,3 +66,9 @@ test('tako-broker does not start where it may open too few files', async () => {
   assert.equal(code, 1, stderr);
   assert.match(stderr, /limit of 150 open files .* raise it above 200/);
 });
+
+test('tako-api says what it misses when nothing tells it where to listen', async () => {
+  const { code, stderr } = await run(join(TAKO_BIN, 'tako-api'), [], { env: ENV });
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /^tako-api: nothing to listen on: .*TAKO_API_LISTEN/);
+});
