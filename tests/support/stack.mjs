@@ -253,8 +253,8 @@ class Stack {
   }
 
   /** One more broker, outside the supervised ones, with settings of its own; see CRASH_BROKER. */
-  async startBroker(env = {}, program = join(TAKO_BIN, 'tako-broker')) {
-    const broker = new Broker(program, await freePort());
+  async startBroker(env = {}, program = join(TAKO_BIN, 'tako-broker'), port = undefined) {
+    const broker = new Broker(program, port ?? (await freePort()));
     this.#extras.push(broker);
     await broker.start({ ...this.programEnv, ...env });
     return broker;
