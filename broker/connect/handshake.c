@@ -19,7 +19,7 @@
 
 #define LINGER_MS     1000
 #define READ_SIZE     4096
-#define PIPELINED_MAX 32 /* requests answered in one go before others get their turn */
+#define PIPELINED_MAX 32 /* requests sent at once that are answered */
 
 enum handshake_state { READING, WAITING, LINGERING };
 
@@ -298,7 +298,7 @@ static bool handle_request(struct handshake *h)
         break;
     }
     h->head_len = head.len;
-    h->keep_alive = wants_keep_alive(&head);
+    h->keep_alive = wants_keep_alive(&head) && !h->all->broker->is_draining;
     if (health_is_asked(head.path))
         return answer_health(h, &head);
     return handle_socket_request(h, &head);
@@ -360,7 +360,7 @@ void handshakes_drain(struct handshakes *hs)
     struct handshake *next;
     for (struct handshake *h = hs->first; h; h = next) {
         next = h->next;
-        if (h->state == READING && h->in.len == 0)
+        if (h->state == READING && h->in.len == 0 && h->keep_alive)
             handshake_end(h);
     }
 }

@@ -31,7 +31,10 @@ void handshakes_init(struct handshakes *hs, struct broker *b, struct ws_transpor
 /* Takes a non-blocking, connected socket, and its address to give back (broker->addresses). */
 void handshake_start(struct handshakes *hs, int fd, struct address_use *address);
 
-/* Drain: sockets that have not asked for anything are closed; later upgrades get 503. */
+/*
+ * Drain: connections that were kept after an answer are closed. Those whose first request is still
+ * to come wait for it, and get 503 for an upgrade: closing them would be a reset to the client.
+ */
 void handshakes_drain(struct handshakes *hs);
 
 /* Closes all at once. Their memory goes when the loop has closed its handles. */

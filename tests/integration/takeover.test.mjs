@@ -49,11 +49,13 @@ test('a broker is replaced on its port, which is never closed to clients', async
   await eventually('the new one serves', () => next.log.includes('serving'), 10_000);
   assert.deepEqual(Object.keys(callers.counts), ['101'], 'both serve');
 
-  old.signal('SIGTERM'); // who is half-way in with it now may have to try again (C81)
+  old.signal('SIGTERM'); // who is half-way in with it now gets 503 (C81)
   await old.exited;
   const before = callers.accepted;
   await eventually('the new one lets them in', () => callers.accepted > before + 100, 10_000);
   await callers.stop();
-  assert.equal(callers.counts.ECONNREFUSED, undefined);
+  const { 101: _served, 503: _sentAway, ECONNRESET: resets = 0, ...others } = callers.counts;
+  assert.deepEqual(others, {}, 'nobody meets a closed port');
+  assert.ok(resets <= 1, 'the kernel may take one between the last accept and the end of the socket');
   await next.stop();
 });
