@@ -64,14 +64,16 @@ export class PhxClient {
     client.vsn = options.vsn ?? '2.0.0';
     ws.on('message', (data, isBinary) => client.#received(data, isBinary));
     ws.on('close', (code, reason) => client.#closed(code, reason.toString()));
-    await within(
-      10_000,
-      'an open websocket',
-      new Promise((resolve, reject) => {
-        ws.on('open', resolve);
-        ws.on('error', reject);
-      }),
-    );
+    const opened = new Promise((resolve, reject) => {
+      ws.on('open', resolve);
+      ws.on('error', reject);
+    });
+    try {
+      await within(10_000, 'an open websocket', opened);
+    } catch (error) {
+      client.terminate(); // or it might still open, with nobody to close it
+      throw error;
+    }
     return client;
   }
 

@@ -87,7 +87,9 @@ class Stack {
 
   /** Reads stack.env again: process ids change when a program is started anew. */
   async refresh() {
-    const text = execFileSync('bash', ['-c', 'set -a; . "$1"; env -0', '-', `${this.dir}/stack.env`], {
+    // --norc: bash takes a stdin from Node for one from a remote shell, and reads the user's .bashrc.
+    const script = 'set -a; . "$1"; env -0';
+    const text = execFileSync('bash', ['--norc', '-c', script, '-', `${this.dir}/stack.env`], {
       env: { PATH: process.env.PATH },
       encoding: 'utf8',
     });
