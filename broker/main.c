@@ -6,6 +6,7 @@
 #include "broker/connect/upgrade.h"
 #include "broker/settings.h"
 #include "broker/supervisor.h"
+#include "broker/websocket/ws_transport.h"
 #include "common/tk_log.h"
 
 static const char usage[] =
@@ -42,12 +43,22 @@ static enum tk_err check_origins(const struct tk_string_list *origins)
     return err;
 }
 
+static enum tk_err check_transport(const char *name)
+{
+    if (ws_transport_exists(name))
+        return TK_OK;
+    fputs("tako-broker: TAKO_TRANSPORT: must be one of epoll lws\n", stderr);
+    return TK_EINVAL;
+}
+
+/* All of them, so that one run tells of everything that is wrong. */
 static enum tk_err check(const void *loaded)
 {
     const struct broker_settings *settings = loaded;
     enum tk_err name = check_node_name(settings->node_name);
+    enum tk_err transport = check_transport(settings->transport);
     enum tk_err origins = check_origins(&settings->origins);
-    return name ? name : origins;
+    return name ? name : transport ? transport : origins;
 }
 
 static int run(const struct broker_settings *settings)

@@ -24,6 +24,11 @@ static const struct tk_setting rows[] = {
     {"TAKO_SHARE_PORT", TK_SETTING_BOOL, 0, offsetof(struct broker_settings, share_port), "0", 0, 0,
      "1 starts although another broker still listens on the port, to take over from it without a "
      "refused connection: start the new one, then stop the old one."},
+    {"TAKO_TRANSPORT", TK_SETTING_STRING, 0, offsetof(struct broker_settings, transport), "epoll",
+     0, 0,
+     "What carries the bytes of clients: epoll, tako's own, or lws, libwebsockets, which needs 1 "
+     "KB "
+     "more per client."},
     ROW_INT("TAKO_MAX_CONNECTIONS", max_connections, "20000", 1, 1000000,
             "Clients per worker. Lowered to what the limit of open files allows."),
     ROW_INT(

@@ -15,6 +15,7 @@ struct broker_settings {
     int64_t workers; /* 0: one per core */
     char *node_name; /* NULL: host name and port */
     bool share_port;
+    char *transport; /* ws_transport_exists */
 
     int64_t max_connections;             /* per worker */
     int64_t max_connections_per_address; /* per worker; 0: no limit */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker puts the parts together on one libuv loop: listener, handshakes, lws, Redis, PostgreSQL
- * and the broker between them. It starts in that order, and on SIGTERM ends in the reverse: stop
- * accepting, close the clients over the drain time (C81, C82), leave.
+ * A worker puts the parts together on one libuv loop: listener, handshakes, sockets, Redis,
+ * PostgreSQL and the broker between them. It starts in that order, and on SIGTERM ends in the
+ * reverse: stop accepting, close the clients over the drain time (C81, C82), leave.
  */
 #include "broker/worker.h"
 
@@ -149,7 +149,8 @@ static enum tk_err open_directory(struct worker *w)
     return TK_OK;
 }
 
-/* lws' tables, and the cost of every close in it, grow with the limit: no larger than needed. */
+/* lws' tables, and the cost of every close in it, grow with the limit (TAKO_TRANSPORT): no larger
+ * than needed. */
 static void limit_open_files(struct broker_settings *settings)
 {
     struct rlimit limit;

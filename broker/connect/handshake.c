@@ -201,7 +201,7 @@ static bool upgrade(struct handshake *h, const struct user_record *user)
         return refuse(h, h->if_known);
     struct tk_slice early = tk_slice(h->in.data + h->head_len, h->in.len - h->head_len);
     int fd = h->fd;
-    close_poll(h); /* libuv allows one watcher per descriptor: lws' comes next */
+    close_poll(h); /* what carries the session watches the socket next */
     h->fd = -1;
     h->request.address = h->address;
     if (ws_transport_adopt(h->all->transport, fd, &h->request, user->nickname, early))

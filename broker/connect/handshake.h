@@ -5,8 +5,8 @@
  * /readyz. Every socket here has a deadline and a bounded buffer; nothing that a client does costs
  * more.
  *
- * Why in front of lws rather than in it: the user lookup is asynchronous, and lws must decide on an
- * upgrade inside a callback.
+ * Why not in libwebsockets: the user lookup is asynchronous, and lws must decide on an upgrade
+ * inside a callback.
  */
 #pragma once
 

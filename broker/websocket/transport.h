@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A client's connection below the Phoenix protocol. The session talks to it through these functions
- * only, so that long-poll or a transport of our own can stand in for libwebsockets
- * (ws_transport.c), and so that sessions can be tested without a network.
+ * only, so that it does not see what carries its bytes (sockets.h), and can be tested without a
+ * network.
  */
 #pragma once
 

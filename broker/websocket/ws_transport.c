@@ -1,97 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets are libwebsockets', as raw connections: its loop integration, its buffer for what the
- * kernel does not take, its closing. The websocket protocol on them is ours (ws_parser for what
- * comes in, frame for what goes out), because lws lets pass what a server must refuse (C22), and
- * keeps twice the memory per client for it. `struct transport` is the wsi; what lws keeps per wsi
- * is struct connection.
+ * The websocket protocol, whatever carries its bytes (sockets.h): ws_parser for what comes in,
+ * frame for what goes out. lws has one too, but lets pass what a server must refuse (C22), and
+ * keeps twice the memory per client for it.
  */
 #include "broker/websocket/ws_transport.h"
 
-#include <libwebsockets.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "broker/broker.h"
-#include "broker/websocket/ws_parser.h"
-#include "common/tk_log.h"
+#include "broker/websocket/sockets.h"
 
-#define PROTOCOL_NAME  "tako"
-#define READ_SIZE      ((size_t)32 * 1024)                    /* one buffer for all connections */
 #define HANDSHAKE_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455, 1.3 */
 
 struct ws_transport {
     struct broker *broker;
-    struct lws_context *context;
-    struct lws_vhost *vhost;
+    const struct sockets_ops *ops;
+    struct sockets *sockets;
     EVP_MD *sha1; /* NULL until the first client, see get_sha1 */
 };
 
-struct connection {
-    struct session *session;
-    struct ws_parser parser;
-    bool is_deaf; /* the client broke the protocol or said its last word */
-};
+static const struct sockets_ops *const all_sockets[] = {&epoll_sockets, &lws_sockets};
 
-static bool transport_write(struct transport *t, struct tk_slice frames)
+static const struct sockets_ops *find_sockets(const char *name)
 {
-    return lws_write((struct lws *)t, (unsigned char *)frames.ptr, frames.len, LWS_WRITE_RAW) >= 0;
+    for (size_t i = 0; i < TK_ARRAY_LEN(all_sockets); i++) {
+        if (strcmp(all_sockets[i]->name, name) == 0)
+            return all_sockets[i];
+    }
+    return NULL;
 }
 
-static bool transport_is_blocked(struct transport *t)
+bool ws_transport_exists(const char *name)
 {
-    return lws_partial_buffered((struct lws *)t);
+    return find_sockets(name);
 }
 
-static void end_session(struct connection *c)
+static bool is_blocked(const struct session *s)
 {
-    struct session *s = c->session;
-    c->session = NULL;
-    ws_parser_fini(&c->parser);
-    session_on_closed(s);
+    return s->ops->is_blocked(s->transport);
 }
-
-/*
- * lws would first wait for its buffer to empty, which for a client that does not read is never: the
- * session ends here and now, and the shut socket makes lws' next write fail, which ends its
- * waiting.
- */
-static void transport_kill(struct transport *t)
-{
-    struct lws *wsi = (struct lws *)t;
-    int fd = lws_get_socket_fd(wsi);
-    end_session(lws_wsi_user(wsi));
-    shutdown(fd, SHUT_RDWR);
-    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
-}
-
-static void transport_write_close(struct transport *t, struct tk_slice frame)
-{
-    (void)transport_write(t,
-                          frame); /* lws keeps it behind a partial; a broken pipe shows by itself */
-}
-
-static const struct transport_ops lws_ops = {
-    .write = transport_write,
-    .is_blocked = transport_is_blocked,
-    .write_close = transport_write_close,
-    .kill = transport_kill,
-};
 
 /*
  * After a violation the client's close frame cannot be told from what else it sends. Clients wait
  * for the end of the stream behind our close frame, so they get it without having been understood.
  */
-static void half_close(struct transport *t)
+static void half_close(struct ws_connection *c)
 {
-    if (!transport_is_blocked(t))
-        shutdown(lws_get_socket_fd((struct lws *)t), SHUT_WR);
+    if (!is_blocked(c->session))
+        shutdown(c->fd, SHUT_WR);
 }
 
 /* False: the connection is at its end and is to be closed. */
-static bool handle_piece(struct connection *c, const struct ws_piece *piece)
+static bool handle_piece(struct ws_connection *c, const struct ws_piece *piece)
 {
     struct session *s = c->session;
     switch (piece->kind) {
@@ -110,11 +74,11 @@ static bool handle_piece(struct connection *c, const struct ws_piece *piece)
     case WS_PIECE_CLOSE:
         c->is_deaf = true;
         session_on_peer_close(s, piece->close_code); /* or it answers a close frame of ours */
-        return transport_is_blocked(s->transport);
+        return is_blocked(s);
     case WS_PIECE_ERROR:
         c->is_deaf = true;
         session_close(s, piece->close_code, piece->error);
-        half_close(s->transport);
+        half_close(c);
         return true;
     case WS_PIECE_PONG:
     case WS_PIECE_NONE:
@@ -123,11 +87,11 @@ static bool handle_piece(struct connection *c, const struct ws_piece *piece)
     return true;
 }
 
-static bool receive(struct connection *c, char *input, size_t len)
+bool ws_connection_on_bytes(struct ws_connection *c, char *bytes, size_t len)
 {
     session_on_life(c->session);
     while (!c->is_deaf) {
-        struct ws_piece piece = ws_parser_next(&c->parser, &input, &len);
+        struct ws_piece piece = ws_parser_next(&c->parser, &bytes, &len);
         if (piece.kind == WS_PIECE_NONE && len == 0)
             return true;
         if (!handle_piece(c, &piece))
@@ -136,83 +100,33 @@ static bool receive(struct connection *c, char *input, size_t len)
     return true;
 }
 
-static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
-                    size_t len)
+void ws_connection_on_writable(struct ws_connection *c)
 {
-    struct connection *c = user;
-    if (!c || !c->session)
-        return 0;
-    switch (reason) {
-    case LWS_CALLBACK_RAW_RX:
-        return receive(c, in, len) ? 0 : -1;
-    case LWS_CALLBACK_RAW_WRITEABLE:
-        session_on_writable(c->session);
-        return 0;
-    case LWS_CALLBACK_RAW_CLOSE:
-        end_session(c);
-        return 0;
-    default:
-        return 0;
-    }
+    session_on_writable(c->session);
 }
 
-static const struct lws_protocols protocols[] = {
-    {
-        .name = PROTOCOL_NAME,
-        .callback = callback,
-        .per_session_data_size = sizeof(struct connection),
-        .rx_buffer_size = READ_SIZE,
-        .tx_packet_size = 1 << 20, /* 0 would send larger writes in pieces */
-    },
-    {0},
-};
-
-static void log_line(int level, const char *line)
+void ws_connection_on_closed(struct ws_connection *c)
 {
-    struct tk_slice text = tk_slice_str(line);
-    while (text.len > 0 && text.ptr[text.len - 1] == '\n')
-        text.len--;
-    tk_log_debug("lws level=%d \"%s\"", level, TK_ESCAPE(text));
+    struct session *s = c->session;
+    c->session = NULL;
+    ws_parser_fini(&c->parser);
+    session_on_closed(s);
 }
 
 struct ws_transport *ws_transport_open(struct broker *b)
 {
-    static const lws_retry_bo_t no_timers = {0};
-    void *loops[] = {b->loop};
+    const struct sockets_ops *ops = find_sockets(b->settings->transport);
+    struct sockets *sockets = ops->open(b->loop);
+    if (!sockets)
+        return NULL;
     struct ws_transport *wt = tk_xcalloc(1, sizeof(*wt));
-    wt->broker = b;
-    lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
-    struct lws_context_creation_info info = {
-        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
-        .options = LWS_SERVER_OPTION_LIBUV,
-        .foreign_loops = loops,
-        .retry_and_idle_policy = &no_timers,
-        .protocols = protocols,
-        .pt_serv_buf_size = READ_SIZE,
-        .gid = -1,
-        .uid = -1,
-        .vhost_name = PROTOCOL_NAME,
-    };
-    wt->context = lws_create_context(&info);
-    wt->vhost = wt->context ? lws_get_vhost_by_name(wt->context, PROTOCOL_NAME) : NULL;
-    if (wt->vhost)
-        return wt;
-    tk_log_error("libwebsockets did not start: is its libuv plugin (package "
-                 "libwebsockets-evlib-uv) installed?");
-    if (wt->context)
-        lws_context_destroy(wt->context);
-    EVP_MD_free(wt->sha1);
-    free(wt);
-    return NULL;
+    *wt = (struct ws_transport){.broker = b, .ops = ops, .sockets = sockets};
+    return wt;
 }
 
 void ws_transport_close(struct ws_transport *wt)
 {
-    /* With a foreign loop lws destroys in two steps: it closes its handles, then frees. */
-    lws_context_destroy(wt->context);
-    for (int i = 0; i < 100 && uv_run(wt->broker->loop, UV_RUN_NOWAIT); i++)
-        ;
-    lws_context_destroy(wt->context);
+    wt->ops->close(wt->sockets);
     EVP_MD_free(wt->sha1);
     free(wt);
 }
@@ -270,18 +184,17 @@ bool ws_transport_adopt(struct ws_transport *wt, int fd, const struct upgrade_re
         close(fd);
         return false;
     }
-    struct lws *wsi = lws_adopt_descriptor_vhost(
-        wt->vhost, LWS_ADOPT_SOCKET, (lws_sock_file_fd_type){.sockfd = fd}, PROTOCOL_NAME, NULL);
-    struct connection *c = wsi ? lws_wsi_user(wsi) : NULL;
+    struct ws_connection *c = wt->ops->adopt(wt->sockets, fd);
     if (!c)
         return false;
-    c->session = session_open(wt->broker, request->vsn, &request->user, nickname, &lws_ops,
-                              (struct transport *)wsi);
+    struct transport *transport = (struct transport *)c;
+    c->session = session_open(wt->broker, request->vsn, &request->user, nickname,
+                              &wt->ops->transport, transport);
     c->session->address = request->address;
     struct tk_buf input = {0};
     tk_buf_append_slice(&input, early); /* a copy: receiving unmasks in place */
-    if (early.len > 0 && !receive(c, input.data, input.len))
-        transport_kill((struct transport *)wsi);
+    if (early.len > 0 && !ws_connection_on_bytes(c, input.data, input.len))
+        wt->ops->transport.kill(transport);
     tk_buf_fini(&input);
     return true;
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Websocket connections on libwebsockets: adopts sockets whose upgrade request was accepted, and
- * translates lws callbacks into calls on sessions. lws does the handshake, masking, framing of what
- * comes in, and the buffer for what the kernel does not take; it has no listener and no timers
- * here.
+ * Websocket connections: answers upgrade requests that were accepted, and translates what clients
+ * send into calls on their sessions.
  */
 #pragma once
 
@@ -13,10 +11,13 @@
 struct broker;
 struct ws_transport;
 
-/* The lws context on the broker's loop. NULL when lws cannot start (logged). */
+/* Whether TAKO_TRANSPORT may have this value. */
+bool ws_transport_exists(const char *name);
+
+/* On the broker's loop. NULL when what carries its sockets cannot start (logged). */
 struct ws_transport *ws_transport_open(struct broker *b);
 
-/* Every session must be closed before; runs the loop until lws has let go of its handles. */
+/* Every session must be closed before; runs the loop until its handles are closed. */
 void ws_transport_close(struct ws_transport *wt);
 
 /*
