@@ -218,8 +218,8 @@ clean: ## remove what the build made (var/ with its data stays)
 
 # Benchmarks: tests/bench/README.md says what each figure means. One scenario is one file there.
 BENCH_SRC       := $(wildcard tests/bench/*.c)
-BENCH_PROGRAMS  := $(BUILD)/bench/loadgen $(BUILD)/bench/floor $(BUILD)/bench/httpgen
-BENCH_OTHERS    := tests/bench/floor.c tests/bench/httpgen.c tests/bench/guard.c
+BENCH_PROGRAMS  := $(addprefix $(BUILD)/bench/,loadgen floor httpgen fcgi_floor)
+BENCH_OTHERS    := $(addprefix tests/bench/,floor.c httpgen.c fcgi_floor.c guard.c)
 BENCH_ALL       := $(basename $(notdir $(wildcard tests/bench/scenarios/*.mjs)))
 BENCH_OPT_IN    := 200k# too large for every machine: only when asked for by name
 BENCH_SCENARIOS := $(filter-out $(BENCH_OPT_IN),$(BENCH_ALL))
@@ -231,6 +231,7 @@ RUN_BENCH        = BENCH_BIN=$(abspath $(BUILD)/bench) TAKO_BIN=$${TAKO_BIN:-$(a
 $(BUILD)/bench/loadgen: $(call objs,$(filter-out $(BENCH_OTHERS),$(BENCH_SRC))) $(COMMON_LIB)
 $(BUILD)/bench/floor: $(call objs,tests/bench/floor.c tests/bench/ws.c) $(COMMON_LIB)
 $(BUILD)/bench/httpgen: $(call objs,tests/bench/httpgen.c tests/bench/histogram.c) $(COMMON_LIB)
+$(BUILD)/bench/fcgi_floor: $(call objs,tests/bench/fcgi_floor.c) $(COMMON_LIB)
 $(BENCH_PROGRAMS):
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) $^ $(COMMON_LIBS) -o $@

@@ -4,7 +4,7 @@
  * afterwards, and hands it what was found out, as a table and as checks that pass or fail.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Floor, Loadgen } from './children.mjs';
+import { FcgiFloor, Floor, Loadgen } from './children.mjs';
 import { Tako } from './tako.mjs';
 
 export class Bench {
@@ -25,6 +25,10 @@ export class Bench {
 
   floor(options) {
     return this.#keep(Floor.start(options));
+  }
+
+  fcgiFloor(options) {
+    return this.#keep(FcgiFloor.start(options));
   }
 
   loadgen(options) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* The two bench programs as objects: a line goes in, the answer comes out as numbers. */
+/* The bench programs as objects: a line goes in, the answer comes out as numbers. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { childrenOf } from '../../support/proc.mjs';
 
 export const BENCH_BIN = process.env.BENCH_BIN ?? fileURLToPath(new URL('../../../build/bench', import.meta.url));
 const ANSWER_MS = 300_000;
@@ -75,6 +76,21 @@ export class Floor extends Child {
     const floor = new Floor('floor', spoil ? ['--spoil', spoil] : []);
     floor.url = (await floor.line(5000)).replace(/^url=/, '');
     return floor;
+  }
+}
+
+/** The API's yardstick: what tests/bench/fcgi_floor.c says, with its options in lower case. */
+export class FcgiFloor extends Child {
+  static async start(options) {
+    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    const floor = new FcgiFloor('fcgi_floor', args);
+    floor.socket = options.socket;
+    await floor.line(5000);
+    return floor;
+  }
+
+  get workers() {
+    return childrenOf(this.pid);
   }
 }
 

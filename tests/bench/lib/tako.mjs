@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The real thing: deploy/stack in a private directory, with users for the load generators. */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -106,6 +106,27 @@ export class Tako {
 
   get apiWorkers() {
     return childrenOf(Number(this.#vars.TAKO_API_PIDS));
+  }
+
+  /** Where the web server finds the API. */
+  get apiSocket() {
+    return this.#vars.TAKO_API_SOCKET;
+  }
+
+  /**
+   * Does `work` while somebody else answers at the API's socket. Renaming is enough, because the web
+   * server connects anew for each request.
+   */
+  async withApiFrom(socket, work) {
+    const aside = `${this.apiSocket}.aside`;
+    renameSync(this.apiSocket, aside);
+    renameSync(socket, this.apiSocket);
+    try {
+      return await work();
+    } finally {
+      renameSync(this.apiSocket, socket);
+      renameSync(aside, this.apiSocket);
+    }
   }
 
   /** What `takoctl nodes --json` says: one object per worker. */
