@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sockets on an epoll instance of our own, which the loop watches as a single descriptor: so a
- * connection needs neither a handle of libuv's nor a place in its tables. Level-triggered: what is
- * not read in one turn is reported again in the next.
+ * connection needs neither a handle of libuv's nor a place in its tables. Edge-triggered, so that
+ * the kernel looks at each only once per event: what is left unread must be asked for again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #define READ_SIZE       ((size_t)32 * 1024)
 #define READY_AT_ONCE   1024
 #define ROUNDS_PER_TURN 20
+#define ENDED           (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
 /* What the kernel did not take of a write. */
 struct unsent {
@@ -41,8 +42,11 @@ static struct epoll_socket *socket_of(struct transport *t)
     return tk_container_of((struct ws_connection *)t, struct epoll_socket, ws);
 }
 
-static bool watch(struct epoll_socket *s, int operation, uint32_t events)
+/* From now on (EPOLL_CTL_ADD), or anew (EPOLL_CTL_MOD): what is the case already is reported, too.
+ */
+static bool watch(struct epoll_socket *s, int operation)
 {
+    uint32_t events = EPOLLET | EPOLLIN | EPOLLRDHUP | (s->unsent ? EPOLLOUT : 0);
     struct epoll_event event = {.events = events, .data.ptr = s};
     return epoll_ctl(s->all->epoll, operation, s->ws.fd, &event) == 0;
 }
@@ -88,7 +92,7 @@ static bool epoll_write(struct transport *t, struct tk_slice frames)
     if ((size_t)sent == frames.len)
         return true;
     append_unsent(s, tk_slice(frames.ptr + sent, frames.len - (size_t)sent));
-    return watch(s, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+    return watch(s, EPOLL_CTL_MOD);
 }
 
 static bool epoll_is_blocked(struct transport *t)
@@ -121,19 +125,25 @@ static bool write_unsent(struct epoll_socket *s)
         return true;
     s->unsent = NULL;
     free(u);
-    if (!watch(s, EPOLL_CTL_MOD, EPOLLIN))
+    if (!watch(s, EPOLL_CTL_MOD))
         return false;
     ws_connection_on_writable(&s->ws);
     return true;
 }
 
-/* One read per turn: who sends without end must not hold up the others. False: it has ended. */
-static bool read_some(struct epoll_socket *s)
+/*
+ * One read at a time: who sends without end must not hold up the others. False: the connection has
+ * ended.
+ */
+static bool read_some(struct epoll_socket *s, bool has_ended)
 {
     ssize_t n = recv(s->ws.fd, s->all->input, READ_SIZE, 0);
-    if (n > 0)
-        return ws_connection_on_bytes(&s->ws, s->all->input, (size_t)n);
-    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+    if (n <= 0)
+        return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (!ws_connection_on_bytes(&s->ws, s->all->input, (size_t)n))
+        return false;
+    bool may_have_more = has_ended || n == READ_SIZE;
+    return !may_have_more || watch(s, EPOLL_CTL_MOD);
 }
 
 static void handle(struct epoll_socket *s, uint32_t events)
@@ -141,8 +151,8 @@ static void handle(struct epoll_socket *s, uint32_t events)
     bool goes_on = true;
     if (events & EPOLLOUT && s->unsent)
         goes_on = write_unsent(s);
-    if (goes_on && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        goes_on = read_some(s);
+    if (goes_on && events & (EPOLLIN | ENDED))
+        goes_on = read_some(s, events & ENDED);
     if (!goes_on)
         end(s);
 }
@@ -199,7 +209,7 @@ static struct ws_connection *epoll_adopt(struct sockets *all, int fd)
     struct epoll_socket *s = tk_xcalloc(1, sizeof(*s));
     s->all = all;
     s->ws.fd = fd;
-    if (watch(s, EPOLL_CTL_ADD, EPOLLIN))
+    if (watch(s, EPOLL_CTL_ADD))
         return &s->ws;
     free_socket(s);
     return NULL;

@@ -184,6 +184,29 @@ static void what_the_kernel_does_not_take_follows_in_order(void **state)
     assert_reply_received();
 }
 
+static void more_than_one_read_is_handled_to_the_end(void **state)
+{
+    enum { MESSAGES = 2000 };
+    struct tk_buf out = {0};
+    fb.settings.messages_per_s = 0;
+    connect_client(TK_SLICE(""));
+    for (int i = 0; i < MESSAGES; i++)
+        append_frame(&out, WS_TEXT, HEARTBEAT);
+    assert_int_equal(send(peer, out.data, out.len, 0), out.len);
+    tk_buf_fini(&out);
+    LOOP_WAIT(&fb.loop, has_received(MESSAGES * (2 + strlen(REPLY))));
+}
+
+static void a_client_that_speaks_and_goes_is_heard_and_noticed(void **state)
+{
+    connect_client(TK_SLICE(""));
+    uint64_t before = fb.broker.stats.messages_in;
+    client_sends(WS_TEXT, HEARTBEAT);
+    assert_int_equal(shutdown(peer, SHUT_WR), 0);
+    LOOP_WAIT(&fb.loop, is_session_gone());
+    assert_int_equal(fb.broker.stats.messages_in, before + 1);
+}
+
 /* With lws it is not, until it reads. */
 static void a_client_that_does_not_read_is_still_heard(void **state)
 {
@@ -266,6 +289,8 @@ int main(void)
         BOTH(c9_what_came_with_the_request_is_answered),
         BOTH(c9_a_close_that_came_with_the_request_is_answered),
         BOTH(what_the_kernel_does_not_take_follows_in_order),
+        BOTH(more_than_one_read_is_handled_to_the_end),
+        BOTH(a_client_that_speaks_and_goes_is_heard_and_noticed),
         TEST(a_client_that_does_not_read_is_still_heard, epoll),
         BOTH(a_close_frame_waits_behind_what_was_begun),
         BOTH(c22_the_stream_ends_behind_the_close_frame_of_a_violation),
