@@ -8,7 +8,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HttpClient } from './http.mjs';
 import { collect, freePort, isRunning, run, stopProcess } from './proc.mjs';
@@ -156,7 +156,7 @@ class Stack {
 
   /** Where tako-api listens for FastCGI. */
   get apiSocket() {
-    return join(dirname(this.redisSocket), 'api.sock');
+    return this.#vars.TAKO_API_SOCKET;
   }
 
   /** What an operator's shell has after reading stack.env; TAKO_ settings of ours stay. */
