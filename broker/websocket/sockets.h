@@ -38,8 +38,8 @@ struct sockets_ops {
 extern const struct sockets_ops epoll_sockets, lws_sockets;
 
 /*
- * For those who carry: bytes have come (they are modified; false: the connection is at its end),
- * it can be written to again after is_blocked, it is gone. The latter two may follow the first.
+ * For those who carry: bytes have come (modified in place; false: the connection is to be ended);
+ * it can be written to again after is_blocked; it has gone, told once and whoever ended it.
  */
 bool ws_connection_on_bytes(struct ws_connection *c, char *bytes, size_t len) TK_MUST_CHECK;
 void ws_connection_on_writable(struct ws_connection *c);

@@ -21,6 +21,7 @@ table(
   'refused, and told by --check-config:',
   [
     ['tako-broker', 'TAKO_NODE', 'two words', []],
+    ['tako-broker', 'TAKO_TRANSPORT', 'poll', []],
     ['tako-broker', 'TAKO_SOCKET_ORIGINS', 'https://fine.example,app.example/path', []],
     ['tako-api', 'TAKO_API_SOCKET_MODE', 'rw-rw----', API_START],
     ['tako-api', 'TAKO_TRUSTED_PROXIES', '10.0.0.0/8,proxy', API_START],
